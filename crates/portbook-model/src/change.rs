@@ -1,0 +1,238 @@
+//! What can happen to a book.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AppKey, Lease, Pool, Ports, PromiseFile, Revision, Space, Timestamp};
+
+/// How an allocation came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The lowest free slot.
+    Dynamic,
+    /// A promise of `port_config.json`.
+    PortConfig,
+    /// A pool of the model's.
+    Pool,
+    /// Exact ports were asked for.
+    Pinned,
+    /// The app had these ports before.
+    Returning,
+    /// A file was imported.
+    Import,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Source; 6] = [
+        Source::Dynamic,
+        Source::PortConfig,
+        Source::Pool,
+        Source::Pinned,
+        Source::Returning,
+        Source::Import,
+    ];
+
+    /// The source's name in JSON and in stores.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Dynamic => "dynamic",
+            Source::PortConfig => "port_config",
+            Source::Pool => "pool",
+            Source::Pinned => "pinned",
+            Source::Returning => "returning",
+            Source::Import => "import",
+        }
+    }
+
+    /// The source of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why ports were given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseCause {
+    /// Somebody asked for it.
+    Asked,
+    /// The lease ended.
+    LeaseEnded,
+}
+
+impl ReleaseCause {
+    /// The cause in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReleaseCause::Asked => "asked",
+            ReleaseCause::LeaseEnded => "lease-ended",
+        }
+    }
+}
+
+/// One thing that happened in a space: the smallest step that the book takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// An app that held nothing got ports.
+    Allocated {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// Its ports.
+        ports: Ports,
+        /// How it came to them.
+        source: Source,
+        /// When it came to be, where that was before this change: an import tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<Timestamp>,
+        /// Its end, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<Lease>,
+    },
+    /// An app got ports for further roles and kept what it had.
+    Extended {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// The further ports.
+        ports: Ports,
+    },
+    /// An app gave all its ports back.
+    Released {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// The ports it had.
+        ports: Ports,
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// A lease got another end.
+    Renewed {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// The lease from now on.
+        lease: Lease,
+    },
+    /// A file of pre-configured ports became known, or was found changed: its promises replace those
+    /// it made before.
+    Promised {
+        /// The file.
+        file: PromiseFile,
+    },
+    /// A file's promises no longer count.
+    Unpromised {
+        /// Where the file was.
+        source: String,
+    },
+    /// A pool was made.
+    PoolAdded {
+        /// The pool.
+        pool: Pool,
+    },
+    /// A pool was given up; its ports are anybody's again.
+    PoolRemoved {
+        /// The pool.
+        pool: Pool,
+    },
+}
+
+impl Change {
+    /// The app that it happened to, if to one.
+    pub fn app(&self) -> Option<&AppKey> {
+        match self {
+            Change::Allocated { app, .. }
+            | Change::Extended { app, .. }
+            | Change::Released { app, .. }
+            | Change::Renewed { app, .. } => Some(app),
+            Change::Promised { .. }
+            | Change::Unpromised { .. }
+            | Change::PoolAdded { .. }
+            | Change::PoolRemoved { .. } => None,
+        }
+    }
+
+    /// The change's name, as in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Change::Allocated { .. } => "allocated",
+            Change::Extended { .. } => "extended",
+            Change::Released { .. } => "released",
+            Change::Renewed { .. } => "renewed",
+            Change::Promised { .. } => "promised",
+            Change::Unpromised { .. } => "unpromised",
+            Change::PoolAdded { .. } => "pool-added",
+            Change::PoolRemoved { .. } => "pool-removed",
+        }
+    }
+
+    /// How many ports the change is about: what a space must have room for.
+    pub fn ports(&self) -> Option<&Ports> {
+        match self {
+            Change::Allocated { ports, .. }
+            | Change::Extended { ports, .. }
+            | Change::Released { ports, .. } => Some(ports),
+            _ => None,
+        }
+    }
+}
+
+/// A change in the space where it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceChange {
+    /// The space.
+    pub space: Space,
+    /// What happened there.
+    pub change: Change,
+}
+
+/// The name of one commit, chosen by whoever commits: the answer to "did my commit happen?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommitId(pub [u8; 16]);
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Changes that are committed together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The commit's name.
+    pub commit: CommitId,
+    /// When it was planned.
+    pub at: Timestamp,
+    /// Who asked, as far as is known: `cli:alice`.
+    pub actor: String,
+    /// What happens, in order; each change is one revision.
+    pub changes: Vec<SpaceChange>,
+}
+
+/// A change as the book recorded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its number.
+    pub revision: Revision,
+    /// The commit that it was part of.
+    pub commit: CommitId,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked.
+    pub actor: String,
+    /// The space.
+    pub space: Space,
+    /// What happened.
+    pub change: Change,
+}

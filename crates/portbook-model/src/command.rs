@@ -1,0 +1,387 @@
+//! What can be asked of a book, and what it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    AppKey, Allocation, Explanation, Ineligible, Pool, PoolName, Port, PortRange, PortSet, PortStretch, Ports,
+    PromiseFile, Role, Space, Span, Timestamp,
+};
+
+/// A wish to change the book, in one space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The space.
+    pub space: Space,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Ports for one app or several: all of them or none.
+    Allocate(AllocationRequest),
+    /// To give back what these apps hold; an app that holds nothing is no failure.
+    Release {
+        /// The apps.
+        apps: Vec<AppKey>,
+    },
+    /// To move the end of an app's lease to `ttl` from now, or to the lease's own length from now.
+    Renew {
+        /// The app.
+        app: AppKey,
+        /// The new length.
+        ttl: Option<Span>,
+    },
+    /// To reclaim every allocation among the loaded apps whose lease has ended.
+    Expire,
+    /// To register exact ports for many apps: all of them or none.
+    Import {
+        /// The apps and their ports, in the order of the file.
+        entries: Vec<ImportEntry>,
+    },
+    /// To note what a file of pre-configured ports promises.
+    Promise {
+        /// The file.
+        file: PromiseFile,
+    },
+    /// To let the promises of a file go.
+    Unpromise {
+        /// Where the file was.
+        source: String,
+    },
+    /// To reserve a stretch of ports for some models.
+    AddPool {
+        /// The pool.
+        pool: Pool,
+    },
+    /// To give a pool up.
+    RemovePool {
+        /// Its name.
+        name: PoolName,
+    },
+}
+
+/// Which ports are wanted for which apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllocationRequest {
+    /// The apps.
+    pub apps: Vec<AppKey>,
+    /// Roles besides those that every app gets.
+    pub roles: BTreeSet<Role>,
+    /// Exact ports, for one app alone.
+    pub pins: Ports,
+    /// How long a new allocation lasts; `None`: for good.
+    pub ttl: Option<Span>,
+    /// Whether to say what was passed over and why.
+    pub explain: bool,
+}
+
+impl AllocationRequest {
+    /// The ports of every role that an app gets by itself, for good.
+    pub fn plain(apps: Vec<AppKey>) -> Self {
+        Self {
+            apps,
+            roles: BTreeSet::new(),
+            pins: BTreeMap::new(),
+            ttl: None,
+            explain: false,
+        }
+    }
+}
+
+/// One app of an import with the ports it is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportEntry {
+    /// The app.
+    pub app: AppKey,
+    /// Its ports.
+    pub ports: Ports,
+    /// When the allocation came to be, if the file says.
+    pub created_at: Option<Timestamp>,
+}
+
+/// The answer to an [`Ask`] that could be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// What the book holds for each app asked for, in that order.
+    Allocated(Vec<Grant>),
+    /// For each app asked for, in that order, what it gave back; `None`: it held nothing.
+    Released(Vec<(AppKey, Option<Ports>)>),
+    /// The allocation with its new end.
+    Renewed(Allocation),
+    /// What was reclaimed.
+    Expired(Vec<(AppKey, Ports)>),
+    /// How many apps were registered, and how many had these ports already.
+    Imported {
+        /// Newly registered.
+        registered: usize,
+        /// Already as the file says.
+        unchanged: usize,
+    },
+    /// Whether the promises are news to the book.
+    Promised(bool),
+    /// Whether there were any.
+    Unpromised(bool),
+    /// The pool stands; `false`: it stood already, just so.
+    PoolAdded(bool),
+    /// The pool that was given up.
+    PoolRemoved(Pool),
+}
+
+/// What an app holds, and what of it is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The allocation as the book holds it.
+    pub allocation: Allocation,
+    /// Whether this command made it.
+    pub created: bool,
+    /// The roles that this command added to an app that existed.
+    pub added: Vec<Role>,
+    /// Pre-configured ports that were honoured although the host uses them.
+    pub in_use: Vec<Port>,
+    /// How the ports were chosen, where that was asked.
+    pub explanation: Option<Explanation>,
+}
+
+/// Why an [`Ask`] could not be met; nothing of it was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A role that has no range.
+    #[error("the role `{0}` is unknown")]
+    UnknownRole(Role),
+    /// Exact ports for several apps at once.
+    #[error("exact ports can be asked for one app only, not for {0}")]
+    PinsForSeveral(usize),
+    /// One port for two roles.
+    #[error("port {0} is asked for twice: each role needs a port of its own")]
+    PinnedTwice(Port),
+    /// An exact port that cannot be had.
+    #[error("port {port} cannot be the {role} of {app}: {reason}")]
+    PinTaken {
+        /// The app that wants it.
+        app: AppKey,
+        /// What for.
+        role: Role,
+        /// The port.
+        port: Port,
+        /// Why not.
+        reason: Ineligible,
+    },
+    /// An exact port for a role in which the app has another.
+    #[error("{app} already has {held} as its {role}, so it cannot have {wanted}")]
+    PinDiffers {
+        /// The app.
+        app: AppKey,
+        /// The role.
+        role: Role,
+        /// What it has.
+        held: Port,
+        /// What was asked.
+        wanted: Port,
+    },
+    /// No slot is left.
+    #[error("no eligible port is left for {app}: {exhaustion}", app = .0.app, exhaustion = .0)]
+    Exhausted(Box<Exhaustion>),
+    /// Nothing to renew.
+    #[error("{0} has no allocation to renew")]
+    NothingToRenew(AppKey),
+    /// The allocation is for good.
+    #[error("{0} has its ports for good: there is no lease to renew")]
+    NoLease(AppKey),
+    /// A lease that ends as it begins.
+    #[error("a lease of no length ends before it begins")]
+    ZeroTtl,
+    /// Entries of an import that cannot stand.
+    #[error("{} of the entries cannot be registered", .0.len())]
+    Import(Vec<ImportProblem>),
+    /// A pool that would share ports with another.
+    #[error("the pool's ports {wanted} overlap the pool `{}` ({})", .other.name, .other.ports)]
+    PoolOverlaps {
+        /// The stretch asked for.
+        wanted: PortStretch,
+        /// The pool that is there.
+        other: Pool,
+    },
+    /// A pool of that name is there and differs.
+    #[error("there is a pool `{}` already: {} for {}", .0.name, .0.ports, .0.models)]
+    PoolExists(Pool),
+    /// There is no such pool.
+    #[error("there is no pool `{0}`")]
+    NoPool(PoolName),
+    /// The machine did not say whether a port is in use.
+    #[error(transparent)]
+    Host(#[from] crate::HostUnknown),
+}
+
+/// What is wrong with one entry of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportProblem {
+    /// Which entry, counted from 0.
+    pub entry: usize,
+    /// What is wrong.
+    pub fault: ImportFault,
+}
+
+/// Why an entry cannot be registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportFault {
+    /// The app stands there with other ports.
+    #[error("{app} holds {held} in the book")]
+    HoldsOthers {
+        /// The app.
+        app: AppKey,
+        /// What it holds, as text.
+        held: String,
+    },
+    /// Another app has the port.
+    #[error("port {port} is taken by {owner}", owner = describe_owner(.by))]
+    Taken {
+        /// The port.
+        port: Port,
+        /// Who has it, if loaded.
+        by: Option<(AppKey, Role)>,
+    },
+    /// The port is another app's by a known file.
+    #[error("port {port} is promised to {to}")]
+    Promised {
+        /// The port.
+        port: Port,
+        /// Whom it is promised to.
+        to: AppKey,
+    },
+    /// Two entries name one app.
+    #[error("{app} is named by entry {} already", .earlier + 1)]
+    AppTwice {
+        /// The app.
+        app: AppKey,
+        /// The entry, counted from 0, that named it first.
+        earlier: usize,
+    },
+    /// Two entries, or two roles of one, claim one port.
+    #[error("port {port} is claimed by {app} already, entry {}", .earlier + 1)]
+    PortTwice {
+        /// The port.
+        port: Port,
+        /// Who claimed it first.
+        app: AppKey,
+        /// The entry, counted from 0, that claimed it first.
+        earlier: usize,
+    },
+}
+
+fn describe_owner(owner: &Option<(AppKey, Role)>) -> String {
+    match owner {
+        Some((app, role)) => format!("{app} as its {role}"),
+        None => "another app".to_owned(),
+    }
+}
+
+/// No slot is left: what fills each range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhaustion {
+    /// The app that went without.
+    pub app: AppKey,
+    /// Each range that was searched.
+    pub ranges: Vec<RangeUse>,
+}
+
+/// What the ports of one role's range are used for; every port counts once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeUse {
+    /// The role.
+    pub role: Role,
+    /// Its range.
+    pub range: PortRange,
+    /// Held by apps.
+    pub taken: usize,
+    /// Promised to other apps by files.
+    pub promised: usize,
+    /// In other models' pools.
+    pub pooled: usize,
+    /// Blocked by browsers or the block list.
+    pub blocked: usize,
+    /// Resting after a release.
+    pub resting: usize,
+    /// Found in use on this host during the search.
+    pub in_use: usize,
+    /// Eligible by themselves, though not together with another role's port of the same slot.
+    pub free: usize,
+}
+
+impl std::fmt::Display for Exhaustion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, range) in self.ranges.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{range}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for RangeUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [
+            (self.taken, "allocated"),
+            (self.promised, "promised to other apps"),
+            (self.pooled, "in other models' pools"),
+            (self.blocked, "blocked"),
+            (self.resting, "resting"),
+            (self.in_use, "in use on this host"),
+            (self.free, "free but without a free partner in their slot"),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let total = self.range.count();
+        write!(f, "{} {} has {total} ports, {}", self.role, self.range, parts.join(", "))
+    }
+}
+
+/// What must be loaded of a space before commands can be planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Apps whose records are wanted.
+    pub apps: BTreeSet<AppKey>,
+    /// Ports whose owners are wanted, with those owners' records left aside.
+    pub owners: PortSet,
+    /// Whether the owner of every port is wanted.
+    pub every_owner: bool,
+}
+
+impl Needs {
+    /// What planning these commands takes, by space.
+    pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> BTreeMap<Space, Needs> {
+        let mut needs: BTreeMap<Space, Needs> = BTreeMap::new();
+        for command in commands {
+            let needs = needs.entry(command.space.clone()).or_default();
+            match &command.ask {
+                Ask::Allocate(request) => {
+                    needs.apps.extend(request.apps.iter().cloned());
+                    needs.owners.extend(request.pins.values().copied());
+                    needs.every_owner |= request.explain;
+                }
+                Ask::Release { apps } => needs.apps.extend(apps.iter().cloned()),
+                Ask::Renew { app, .. } => {
+                    needs.apps.insert(app.clone());
+                }
+                Ask::Import { entries } => {
+                    for entry in entries {
+                        needs.apps.insert(entry.app.clone());
+                        needs.owners.extend(entry.ports.values().copied());
+                    }
+                }
+                Ask::Expire
+                | Ask::Promise { .. }
+                | Ask::Unpromise { .. }
+                | Ask::AddPool { .. }
+                | Ask::RemovePool { .. } => {}
+            }
+        }
+        needs
+    }
+}

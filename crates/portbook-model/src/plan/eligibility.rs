@@ -1,0 +1,149 @@
+//! Which ports may be given to an app on their own, and why the others may not.
+
+use std::fmt;
+
+use crate::{
+    AppKey, BlockedBy, Holder, Policy, PoolName, Port, PortSet, Role, SpaceBook, Timestamp,
+};
+
+/// Why a port is not given to an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ineligible {
+    /// An app holds it: which, where that was loaded.
+    Taken(Option<(AppKey, Role)>),
+    /// A file promised it to another app.
+    Promised(AppKey),
+    /// It is in a pool for other models.
+    Pool(PoolName),
+    /// It is blocked.
+    Blocked(BlockedBy),
+    /// It rests after another app gave it back.
+    Resting {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Something on this host uses it: what, as far as it can be told.
+    InUse(Option<Holder>),
+    /// Its slot has the same port for another role.
+    Twin(Role),
+    /// It is of the host's ephemeral range, which comes last.
+    Ephemeral,
+    /// It was given to another role of the same app.
+    OwnRole(Role),
+}
+
+impl fmt::Display for Ineligible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ineligible::Taken(Some((app, role))) => write!(f, "allocated to {app} as its {role}"),
+            Ineligible::Taken(None) => f.write_str("allocated to another app"),
+            Ineligible::Promised(app) => write!(f, "promised to {app}"),
+            Ineligible::Pool(name) => write!(f, "in the pool `{name}`, which is for other models"),
+            Ineligible::Blocked(BlockedBy::Browsers) => f.write_str("blocked by browsers"),
+            Ineligible::Blocked(BlockedBy::BlockList) => {
+                f.write_str("blocked by the configuration's block list")
+            }
+            Ineligible::Resting { until } => write!(f, "resting until {until}"),
+            Ineligible::InUse(Some(holder)) => write!(f, "in use on this host by {holder}"),
+            Ineligible::InUse(None) => f.write_str("in use on this host"),
+            Ineligible::Twin(role) => write!(f, "the port of its {role} in the same slot, too"),
+            Ineligible::Ephemeral => {
+                f.write_str("in the host's ephemeral range, which is given out last")
+            }
+            Ineligible::OwnRole(role) => write!(f, "given to its {role}"),
+        }
+    }
+}
+
+/// What one app may be given, apart from what the host uses.
+pub(super) struct Eligibility<'a> {
+    space: &'a SpaceBook,
+    app: &'a AppKey,
+    policy: &'a Policy,
+    now: Timestamp,
+    barred: PortSet,
+}
+
+impl<'a> Eligibility<'a> {
+    /// Puts the bars together: a handful of passes over 8 KiB, whatever the book holds.
+    pub(super) fn of(
+        app: &'a AppKey,
+        space: &'a SpaceBook,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> Self {
+        let mut barred = space.promises.ports().clone();
+        if let Some(own) = space.promises.of(app) {
+            for port in own.values() {
+                barred.remove(*port);
+            }
+        }
+        barred.union_with(&space.taken);
+        barred.union_with(policy.blocked_ports());
+        for pool in space.pools.values() {
+            if !pool.models.matches(&app.model) {
+                barred.extend(pool.ports.ports());
+            }
+        }
+        let mut eligibility = Self {
+            space,
+            app,
+            policy,
+            now,
+            barred,
+        };
+        if !policy.reuse_delay().is_zero() {
+            for port in space.rests.keys() {
+                if eligibility.rest_end(*port).is_some() {
+                    eligibility.barred.insert(*port);
+                }
+            }
+        }
+        eligibility
+    }
+
+    /// The ports that may not be given to the app on their own.
+    pub(super) fn barred(&self) -> &PortSet {
+        &self.barred
+    }
+
+    /// Why not, for one port: says of each port in [`barred`](Self::barred) why it is there.
+    pub(super) fn why_not(&self, port: Port) -> Option<Ineligible> {
+        if let Some(reason) = self.why_not_even_pinned(port) {
+            return Some(reason);
+        }
+        if let Some(by) = self.policy.blocked(port) {
+            return Some(Ineligible::Blocked(by));
+        }
+        let until = self.rest_end(port)?;
+        Some(Ineligible::Resting { until })
+    }
+
+    /// Why the app cannot have the port even if it is asked for by its number, or had before.
+    ///
+    /// Blocks and rests keep portbook from choosing a port on its own; they do not overrule
+    /// somebody who names it.
+    pub(super) fn why_not_even_pinned(&self, port: Port) -> Option<Ineligible> {
+        if self.space.taken.contains(port) {
+            let owner = self.space.owners.get(&port);
+            let owner = owner.map(|owner| (owner.app.clone(), owner.role.clone()));
+            return Some(Ineligible::Taken(owner));
+        }
+        if let Some(app) = self.space.promises.to(port).filter(|app| *app != self.app) {
+            return Some(Ineligible::Promised(app.clone()));
+        }
+        let foreign = |pool: &&crate::Pool| {
+            pool.ports.contains(port) && !pool.models.matches(&self.app.model)
+        };
+        let pool = self.space.pools.values().find(foreign)?;
+        Some(Ineligible::Pool(pool.name.clone()))
+    }
+
+    /// Until when the port rests for this app. The app that gave it back need not wait: it would
+    /// meet only its own leftovers.
+    fn rest_end(&self, port: Port) -> Option<Timestamp> {
+        let rest = self.space.rests.get(&port)?;
+        let until = rest.since.after(self.policy.reuse_delay());
+        (until > self.now && rest.by != *self.app).then_some(until)
+    }
+}

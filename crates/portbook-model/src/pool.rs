@@ -1,0 +1,100 @@
+//! Pools: stretches of ports reserved for some models.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
+
+use crate::{Model, PoolName, PortStretch};
+
+/// Which models are meant: one model, or a glob in which `*` stands for any characters and `?` for
+/// any one.
+///
+/// A pattern without `*` and `?` means the model with the same identity. A glob matches when it fits
+/// the model's spelling or its identity, whole and with its letters' case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ModelPattern(String);
+
+/// What was given cannot be a pattern for models.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a pattern for models: write a model's name, or a glob such as openai_*")]
+pub struct InvalidModelPattern(pub String);
+
+impl ModelPattern {
+    /// The pattern that this text writes.
+    pub fn new(text: &str) -> Result<Self, InvalidModelPattern> {
+        Model::new(text)
+            .map(|_| ModelPattern(text.to_owned()))
+            .map_err(|_| InvalidModelPattern(text.to_owned()))
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `model` is meant.
+    pub fn matches(&self, model: &Model) -> bool {
+        if !self.0.contains(['*', '?']) {
+            return Model::new(&self.0).is_ok_and(|named| named == *model);
+        }
+        let glob = WildMatch::new(&self.0);
+        glob.matches(model.identity()) || glob.matches(model.spelling())
+    }
+}
+
+impl std::str::FromStr for ModelPattern {
+    type Err = InvalidModelPattern;
+    fn from_str(text: &str) -> Result<Self, InvalidModelPattern> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for ModelPattern {
+    type Error = InvalidModelPattern;
+    fn try_from(text: String) -> Result<Self, InvalidModelPattern> {
+        Self::new(&text)
+    }
+}
+
+impl From<ModelPattern> for String {
+    fn from(pattern: ModelPattern) -> String {
+        pattern.0
+    }
+}
+
+impl fmt::Display for ModelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A stretch of ports reserved for the models that match a pattern: they draw from it, nobody else
+/// does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// What the pool is called; one pool of that name in a space.
+    pub name: PoolName,
+    /// The ports of it.
+    pub ports: PortStretch,
+    /// The models that it is for.
+    pub models: ModelPattern,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_underscore_in_a_pattern_is_no_wildcard() {
+        let model = |name| Model::new(name).unwrap();
+        let pattern = ModelPattern::new("my_app*").unwrap();
+        assert!(pattern.matches(&model("my_app-2")));
+        assert!(!pattern.matches(&model("my-app-2")));
+        let exact = ModelPattern::new("x-ai/grok-4").unwrap();
+        assert!(exact.matches(&model("x-ai_grok-4")));
+        assert!(!exact.matches(&model("x-ai_grok-4.1")));
+        assert!(ModelPattern::new("openai/*").unwrap().matches(&model("openai/o3")));
+    }
+}
