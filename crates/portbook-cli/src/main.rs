@@ -1,1 +1,87 @@
-fn main(){}
+//! The command `portbook`: parses, calls the library, prints.
+
+mod arguments;
+mod commands;
+mod output;
+mod progress;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::arguments::{Arguments, Global};
+use crate::commands::Answer;
+use crate::output::{Complaint, Output};
+
+fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            match error.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => exit_after(&error),
+            }
+        }
+        Err(error) => {
+            let complaint = usage_complaint(&error);
+            output_of_unparsed().fail(&complaint);
+            ExitCode::from(complaint.exit_status())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    let output = Output::new(&arguments.global);
+    match commands::run(arguments, &output) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(complaint) if complaint.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(complaint) => {
+            output.fail(&complaint);
+            ExitCode::from(complaint.exit_status())
+        }
+    }
+}
+
+/// Whoever closed the pipe has read enough: that is no failure.
+fn exit_after(error: &io::Error) -> ExitCode {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => ExitCode::from(5),
+    }
+}
+
+/// Clap's complaint as one sentence: its first paragraph, without its label and its usage.
+fn usage_complaint(error: &clap::Error) -> Complaint {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let message = "no command was given".to_owned();
+        return Complaint::about_usage(message, "portbook --help lists the commands");
+    }
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let sentence = text.split("\n\n").next().unwrap_or(text);
+    let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Complaint::about_usage(sentence, tip.unwrap_or("--help tells what can be said"))
+}
+
+/// How to complain about a command line that cannot be read: as far as it can be read.
+fn output_of_unparsed() -> Output {
+    let json = std::env::args_os()
+        .skip(1)
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json");
+    Output::new(&Global {
+        store: None,
+        space: None,
+        config: None,
+        port_config: None,
+        json,
+        no_host_check: false,
+        quiet: false,
+        verbose: false,
+        color: arguments::Color::Auto,
+    })
+}

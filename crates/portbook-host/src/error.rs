@@ -18,7 +18,10 @@ pub enum HostError {
         source: io::Error,
     },
     /// The kernel does not give out its list of sockets.
-    #[error("the kernel's list of sockets (sock_diag) could not be read: {source}; {}", remedy(source))]
+    #[error(
+        "the kernel's list of sockets (sock_diag) could not be read: {source}; {}",
+        remedy(source)
+    )]
     SocketList {
         /// What the kernel answered.
         source: io::Error,
@@ -29,13 +32,17 @@ pub enum HostError {
     )]
     SocketListForm(&'static str),
     /// The table of processes cannot be read.
-    #[error("the processes of this machine could not be listed in /proc: {source}; mount /proc, or ask without naming processes")]
+    #[error(
+        "the processes of this machine could not be listed in /proc: {source}; mount /proc, or ask without naming processes"
+    )]
     Processes {
         /// What the kernel answered.
         source: io::Error,
     },
     /// A kernel setting cannot be read.
-    #[error("the kernel setting {path} could not be read: {source}; check that /proc/sys is mounted and readable")]
+    #[error(
+        "the kernel setting {path} could not be read: {source}; check that /proc/sys is mounted and readable"
+    )]
     Setting {
         /// Where the setting is.
         path: &'static str,
@@ -43,7 +50,9 @@ pub enum HostError {
         source: io::Error,
     },
     /// A kernel setting holds something else than ports.
-    #[error("the kernel setting {path} holds `{found}`, which is no list of ports; set it to ports and stretches such as `8080,9000-9100`")]
+    #[error(
+        "the kernel setting {path} holds `{found}`, which is no list of ports; set it to ports and stretches such as `8080,9000-9100`"
+    )]
     SettingForm {
         /// Where the setting is.
         path: &'static str,
@@ -51,7 +60,9 @@ pub enum HostError {
         found: String,
     },
     /// Only Linux gives this answer.
-    #[error("{0} cannot be told on this operating system; run it on Linux, or leave the question out")]
+    #[error(
+        "{0} cannot be told on this operating system; run it on Linux, or leave the question out"
+    )]
     Unsupported(&'static str),
 }
 

@@ -17,16 +17,17 @@ use crate::{holders, probe};
 /// IPv6, and further every socket that has the port, listening or not, whatever options it was
 /// bound with. A port with nothing but connections in TIME_WAIT is free, if a server can have it:
 /// connections of a socket that was bound without `SO_REUSEADDR` keep even a server that sets it
-/// away until they end, so that port counts as taken.
+/// away until they end, so that port counts as taken. So does one with connections that their process
+/// has closed and their peer has not (FIN_WAIT), until the kernel gives them up after a minute.
 ///
 /// # What cannot be told apart
 ///
-/// - On kernels before 6.8, a socket that is bound with `SO_REUSEADDR` to one specific address
-///   without listening is overlooked while the very same address and port also has a connection in
-///   TIME_WAIT. Bound to any other address, or without TIME_WAIT beside it, it is seen.
+/// - On kernels before 6.8, beside connections in TIME_WAIT: a socket that is bound with
+///   `SO_REUSEADDR` and does not listen is overlooked if it is bound to a network card's address,
+///   or to the one of `127.0.0.1` and `::1` that a waiting connection has. Bound to every address,
+///   or with no TIME_WAIT on the port, it is seen.
 /// - On these kernels, a privileged port (below 1024, without the right to bind it) with a socket
 ///   that is bound and does not listen counts as free.
-/// - An outgoing connection between two probes of the same port by different plans.
 ///
 /// Sockets in other network namespaces, those inside containers among them, are other machines'.
 #[derive(Debug, Default)]

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
-use portbook_model::{Port, PortStretch, Transport};
+use portbook_model::{Port, Transport};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -28,13 +29,12 @@ const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
 
-/// The state of a socket; UDP sockets are [`ESTABLISHED`](State::ESTABLISHED) once connected and
-/// [`CLOSE`](State::CLOSE) else.
+/// The state of a socket, in the words of TCP: a UDP socket that is not connected is
+/// [`CLOSE`](State::CLOSE).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State(u8);
 
 impl State {
-    pub(crate) const ESTABLISHED: State = State(1);
     pub(crate) const TIME_WAIT: State = State(6);
     pub(crate) const CLOSE: State = State(7);
     pub(crate) const LISTEN: State = State(10);
@@ -101,12 +101,12 @@ impl SockDiag {
         &mut self,
         transport: Transport,
         states: States,
-        ports: PortStretch,
+        ports: RangeInclusive<Port>,
     ) -> Result<Vec<Entry>, HostError> {
         let mut entries = Vec::new();
         for family in [AF_INET, AF_INET6] {
             self.sequence += 1;
-            let request = request(self.sequence, family, transport, states, ports);
+            let request = request(self.sequence, family, transport, states, &ports);
             retry_on_intr(|| send(&self.socket, &request, SendFlags::empty())).map_err(refused)?;
             loop {
                 let (_, length) =
@@ -136,14 +136,14 @@ fn request(
     family: u8,
     transport: Transport,
     states: States,
-    ports: PortStretch,
+    ports: &RangeInclusive<Port>,
 ) -> Vec<u8> {
     let protocol = match transport {
         Transport::Tcp => IPPROTO_TCP,
         Transport::Udp => IPPROTO_UDP,
     };
-    let source_port = if ports.count() == 1 {
-        ports.first().get()
+    let source_port = if ports.start() == ports.end() {
+        ports.start().get()
     } else {
         0
     };
@@ -164,8 +164,8 @@ fn request(
 
     // Each operation says how far to jump when it holds and when it does not; past the end is no.
     let bytecode = [
-        (BYTECODE_SPORT_GE, 20u16, ports.first()),
-        (BYTECODE_SPORT_LE, 12u16, ports.last()),
+        (BYTECODE_SPORT_GE, 20u16, *ports.start()),
+        (BYTECODE_SPORT_LE, 12u16, *ports.end()),
     ];
     message.extend(20u16.to_ne_bytes());
     message.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
@@ -289,8 +289,7 @@ mod tests {
     #[test]
     fn a_request_says_its_own_length() {
         let port = Port::new(5001).unwrap();
-        let ports = PortStretch::new(port, port).unwrap();
-        let request = request(1, AF_INET, Transport::Tcp, States::ALL, ports);
+        let request = request(1, AF_INET, Transport::Tcp, States::ALL, &(port..=port));
         assert_eq!(request.len(), 92);
         assert_eq!(u32_at(&request, 0), Some(92));
         assert_eq!(request[24..26], 5001u16.to_be_bytes());

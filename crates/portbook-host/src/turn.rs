@@ -16,13 +16,20 @@ const PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// Two probes of one port at the same moment would take each other for a server, and so give two
 /// plans that run at once different answers than the same two in turn.
-pub(crate) struct Turn {
-    _lock: Option<File>,
-}
+pub(crate) struct Turn(Option<File>);
 
 impl Turn {
     pub(crate) fn take() -> Turn {
-        Turn { _lock: locked() }
+        Turn(locked())
+    }
+}
+
+impl Drop for Turn {
+    /// Closing the file is not enough: a child that another thread forks meanwhile has it open too.
+    fn drop(&mut self) {
+        if let Some(namespace) = &self.0 {
+            let _ = flock(namespace, FlockOperation::Unlock);
+        }
     }
 }
 
@@ -33,7 +40,7 @@ fn locked() -> Option<File> {
         if start.elapsed() > PATIENCE {
             return None;
         }
-        thread::sleep(Duration::from_micros(50));
+        thread::sleep(Duration::from_micros(20));
     }
     Some(namespace)
 }

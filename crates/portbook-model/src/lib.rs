@@ -14,6 +14,7 @@
 //! | what can happen | `change` |
 //! | which rules apply | `policy`, `browsers`, `host` |
 //! | which ports does an app get, and why | `plan` |
+//! | which model was meant | `resolve` |
 
 mod app;
 mod book;
@@ -26,6 +27,7 @@ mod policy;
 mod pool;
 mod port;
 mod promise;
+mod resolve;
 mod time;
 
 pub use app::{
@@ -50,4 +52,5 @@ pub use port::{
     InvalidPort, InvalidRange, InvalidStretch, Port, PortRange, PortSet, PortStretch, Slot,
 };
 pub use promise::{Promise, PromiseFile, Promises};
+pub use resolve::{Match, Resolution, resolve};
 pub use time::{InvalidSpan, InvalidTimestamp, Span, Timestamp};

@@ -75,7 +75,22 @@ impl Promises {
         self.by_port.get(&port)
     }
 
-    /// Every promise, of the apps in order.
+    /// The ports that several files promise to different apps, with those apps.
+    pub fn disputed(&self) -> Vec<(Port, Vec<AppKey>)> {
+        let mut claims: BTreeMap<Port, Vec<AppKey>> = BTreeMap::new();
+        for promise in self.files.values().flat_map(|file| &file.promises) {
+            for port in promise.ports.values() {
+                let apps = claims.entry(*port).or_default();
+                if !apps.contains(&promise.app) {
+                    apps.push(promise.app.clone());
+                }
+            }
+        }
+        claims.retain(|_, apps| apps.len() > 1);
+        claims.into_iter().collect()
+    }
+
+    /// Every promise that counts, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&AppKey, &Ports)> {
         self.by_app.iter()
     }

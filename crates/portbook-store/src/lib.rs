@@ -7,7 +7,9 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+mod memory;
 mod store;
 
 pub use error::{CommitError, StoreError};
+pub use memory::MemoryStore;
 pub use store::{Audit, Claim, Filter, HistoryFilter, Reading, Store, Turn};

@@ -1,1 +1,30 @@
-//! lib
+//! portbook: the book of record for ports.
+//!
+//! Every app, known by its key (model, app number), gets its own ports: automatically, durably, the
+//! same ones every time it asks, never the same ones as anybody else. [`PortAllocationService`] is the
+//! one entry point; the command `portbook` and everything else is thin over it.
+
+mod check;
+mod configuration;
+mod error;
+mod import;
+mod open;
+mod promises;
+mod records;
+mod service;
+mod usage;
+mod writer;
+
+pub use check::{Conflict, ConflictKind};
+pub use configuration::{
+    Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
+    RangeSettings, Value,
+};
+pub use error::{Error, Failure};
+pub use import::{FileProblem, ImportReport};
+pub use open::sqlite_path;
+pub use portbook_apps::export::PortConfiguration;
+pub use records::{AllocationRecord, PortPair};
+pub use service::{PortAllocationService, Resolved};
+pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};
+pub use {portbook_apps as apps, portbook_host as host, portbook_model as model};

@@ -275,7 +275,9 @@ impl<'a> Chooser<'a> {
             .filter(|(role, _)| roles.contains(*role))
             .map(|(role, port)| (role.clone(), *port))
             .collect();
-        let free = promised.values().all(|port| !self.space.taken.contains(*port));
+        // A file may name one port for two roles, which no app can have.
+        let mut seen = self.space.taken.clone();
+        let free = promised.values().all(|port| seen.insert(*port));
         (free && !promised.is_empty()).then_some(promised)
     }
 

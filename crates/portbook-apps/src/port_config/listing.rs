@@ -1,0 +1,85 @@
+//! What a file lists.
+
+use std::fmt;
+
+use portbook_model::{AppKey, ImportEntry, Port, Space, browser_blocked};
+
+use super::Problem;
+
+/// The first row of portbook's CSV export.
+pub(crate) const CSV_HEADER: &str =
+    "model,app_num,backend_port,frontend_port,ports,is_available,space,created_at";
+
+/// What kind of file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `port_config.json`: a JSON array of objects with `model` or `model_name`, `app_number` or
+    /// `app_num`, `backend_port` and `frontend_port`; what else they hold is not read.
+    PortConfig,
+    /// portbook's JSON export: at least one entry has `ports`, and `space` and `created_at` count.
+    JsonExport,
+    /// portbook's CSV export; the columns may come in any order, and all but the first four may be
+    /// left out.
+    CsvExport,
+}
+
+/// What was read of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The kind of file.
+    pub format: Format,
+    /// Every sound entry, in the order of the file.
+    pub entries: Vec<ListedApp>,
+    /// What is wrong with the other entries, in the order of the lines; at most
+    /// [`MOST_PROBLEMS`](super::MOST_PROBLEMS).
+    pub problems: Vec<Problem>,
+    /// How many problems there are besides those listed.
+    pub further_problems: usize,
+}
+
+/// One app that a file lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedApp {
+    /// The app, its ports and, if the file says, when it got them.
+    pub entry: ImportEntry,
+    /// The port space, if the file names one.
+    pub space: Option<Space>,
+    /// The line, from 1, in which the entry begins.
+    pub line: usize,
+}
+
+/// Something in a sound entry that its owner should know. Displays without its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The line, from 1, in which the entry begins.
+    pub line: usize,
+    /// The port that no browser opens.
+    pub port: Port,
+    /// Whose it is.
+    pub app: AppKey,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, app, .. } = self;
+        write!(f, "port {port} of {app} is one that no browser opens")
+    }
+}
+
+/// What is doubtful in the sound entries: ports that no browser opens, in the order of the lines.
+pub fn warnings(listing: &Listing) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for listed in &listing.entries {
+        let ports = listed.entry.ports.values();
+        warnings.extend(
+            ports
+                .filter(|port| browser_blocked().contains(**port))
+                .map(|port| Warning {
+                    line: listed.line,
+                    port: *port,
+                    app: listed.entry.app.clone(),
+                }),
+        );
+    }
+    warnings
+}

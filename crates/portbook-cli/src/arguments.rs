@@ -1,0 +1,338 @@
+//! The command line: what can be said, and what `--help` teaches.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use portbook::Flags;
+use portbook::model::{
+    AppNumber, AppNumbers, Model, ModelPattern, PoolName, Port, PortStretch, Role, Span,
+};
+
+/// portbook gives every app its own ports, and keeps them.
+///
+/// An app is known by its model and its number. The first time it asks, it gets the lowest free pair of
+/// ports; every time after, the same ones. The book is one file, made at the first use; any number of
+/// processes may ask at once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portbook",
+    version,
+    about = "Every app gets its own ports, and keeps them",
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  portbook allocate openai_gpt-4 1          the ports of openai_gpt-4/app1, for good
+  portbook allocate openai_gpt-4 1-30       thirty apps in one step: all or none
+  portbook get openai_gpt-4 1 --json        look up, for scripts
+  portbook list 'openai_*'                  what those models hold
+  portbook check                            every conflict, and what to do about it
+
+Exit status: 0 done, 1 the answer is no, 2 bad input, 3 no port left, 4 the book cannot be used,
+5 anything else."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where the book is: sqlite:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// The port space to work in: a set of hosts sharing one number line [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) space: Option<String>,
+    /// The configuration file [default: ./portbook.toml, else
+    /// $XDG_CONFIG_HOME/portbook/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The file of pre-configured ports [default: ./port_config.json, else
+    /// ./misc/port_config.json]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) port_config: Option<PathBuf>,
+    /// Answer, and complain, in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Do not look at which ports this host uses
+    #[arg(long, global = true)]
+    pub(crate) no_host_check: bool,
+    /// No notes and no progress: the answer and errors only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say which book and which files are used
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// Colours: on a terminal only, always, or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = false
+    )]
+    pub(crate) color: Color,
+}
+
+impl Global {
+    /// The flags that the configuration is layered under.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            store: self.store.clone(),
+            space: self.space.clone(),
+            port_config: self.port_config.clone(),
+            no_host_check: self.no_host_check,
+        }
+    }
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get an app's ports, allocating them if it has none
+    ///
+    /// In this order: the ports that the app has; those that a file of pre-configured ports promises
+    /// it; those it had before; its model's pool; the lowest slot in which every role's port is
+    /// eligible. Several apps are one atomic step: all of them get ports, or none.
+    Allocate(Allocate),
+    /// Look up an app's ports, and allocate nothing
+    Get(OneApp),
+    /// Look up an app by a name that may be spelt otherwise
+    ///
+    /// Tries, in this order: exactly this name, the same identity, other separators, the same words
+    /// (a number is a word: gpt-4 is not gpt-4.1), the same letters and digits. Says which one matched,
+    /// and refuses to guess between two.
+    Resolve(Resolve),
+    /// List what is allocated
+    List(List),
+    /// Show how much is allocated, by model and range
+    Stats,
+    /// Draw the port line
+    Map,
+    /// Show what happened, oldest first
+    History(History),
+    /// Find every conflict; exit status 1 if there is one
+    ///
+    /// Compares the book with itself, with the pre-configured ports, with the ports that browsers
+    /// refuse, with pools, and with this host: who listens on an allocated port. A process that runs in
+    /// the app's own directory, {model identity}/app{n}, is no conflict.
+    Check(Check),
+    /// Give an app's ports back
+    ///
+    /// The next new app may get them. If the app asks again before, it gets the same ones.
+    Release(SeveralApps),
+    /// Move the end of an app's lease
+    Renew(Renew),
+    /// Register the apps that a file names with the ports it names: all of them or none
+    ///
+    /// FILE is a port_config.json, an export of portbook's (JSON or CSV), or an earlier SQLite database
+    /// with the table port_configurations. Importing again changes nothing.
+    Import(Import),
+    /// Write what is allocated, for other programs and for `import`
+    Export(Export),
+    /// Reserve stretches of ports for the models that match a pattern
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Show the configuration and where each value comes from
+    Config(Config),
+    /// Say whether this machine is fit, and what to change
+    Doctor(Doctor),
+    /// Write the completions for a shell to standard output
+    ///
+    /// For bash: portbook completions bash > ~/.local/share/bash-completion/completions/portbook
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual to standard output, or every page of it into a directory
+    Man {
+        /// Write portbook.1 and one page a command into this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneApp {
+    /// The app's model
+    pub(crate) model: Model,
+    /// The app's number
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) app: AppNumber,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SeveralApps {
+    /// The apps' model
+    pub(crate) model: Model,
+    /// Which apps: 3, 1-30 or 1,4,9-12
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) apps: AppNumbers,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Allocate {
+    #[command(flatten)]
+    pub(crate) apps: SeveralApps,
+    /// Roles besides backend and frontend, as the configuration names them
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
+    pub(crate) roles: Vec<Role>,
+    /// Exactly these ports, or fail: backend=5001,frontend=8001
+    #[arg(long, value_delimiter = ',', value_name = "ROLE=PORT,...", value_parser = parse_pin)]
+    pub(crate) ports: Vec<(Role, Port)>,
+    /// End the allocation after this long unless it is renewed: 90s, 45m, 2h, 7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) ttl: Option<Span>,
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: AllocateFormat,
+    /// Say which candidates were passed over and why
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+fn parse_pin(text: &str) -> Result<(Role, Port), String> {
+    let (role, port) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not ROLE=PORT"))?;
+    let role = role.parse::<Role>().map_err(|error| error.to_string())?;
+    let port = port.parse::<Port>().map_err(|error| error.to_string())?;
+    Ok((role, port))
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AllocateFormat {
+    /// A table for people
+    #[default]
+    Table,
+    /// JSON, as with --json
+    Json,
+    /// KEY=value lines for a shell or an .env file; for one app
+    Env,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) app: OneApp,
+    /// Say in words which way the app was found
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this model, or the models that match a glob: 'openai_*'
+    pub(crate) model: Option<ModelPattern>,
+    /// Comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Only this model, or the models that match a glob
+    pub(crate) model: Option<ModelPattern>,
+    /// Only this app of the model
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) app: Option<AppNumber>,
+    /// Only the last N changes
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Look at this host even where the configuration turns the host check off
+    #[arg(long, conflicts_with = "no_host_check")]
+    pub(crate) host: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    #[command(flatten)]
+    pub(crate) app: OneApp,
+    /// End it this long from now [default: as long as it was asked for]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) ttl: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Do not register anything: let go the promises that the book knows from this file
+    #[arg(long)]
+    pub(crate) forget: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// How to write it
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Everything, as `list --json`
+    #[default]
+    Json,
+    /// The backend and frontend ports, as port_config.json has them
+    PortConfig,
+    /// Comma-separated values
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolCommand {
+    /// Show the pools
+    List,
+    /// Reserve ports for models: portbook pool add gpus 20000-20999 'openai_*'
+    Add {
+        /// What to call the pool
+        name: PoolName,
+        /// Its ports: FIRST-LAST
+        ports: PortStretch,
+        /// The models it is for: a name or a glob
+        models: ModelPattern,
+    },
+    /// Give a pool up; its ports are anybody's again
+    Remove {
+        /// The pool
+        name: PoolName,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// Write a complete, commented configuration file instead
+    #[arg(long)]
+    pub(crate) example: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Prove on a temporary book, on this machine: unique, conflict-free, persistent, concurrent
+    #[arg(long)]
+    pub(crate) self_test: bool,
+}

@@ -1,0 +1,181 @@
+//! `portbook allocate`: get or allocate.
+
+use portbook::model::{
+    AllocationRequest, Explanation, Grant, HostView, Port, Ports, Role, SocketUse,
+};
+use portbook::{AllocationRecord, PortAllocationService};
+use serde::Serialize;
+
+use super::{Answer, Ending};
+use crate::arguments::{Allocate, AllocateFormat};
+use crate::output::{Complaint, FAINT, GOOD, Output};
+
+pub(crate) fn run(
+    arguments: &Allocate,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
+    let apps = arguments.apps.apps.of(&arguments.apps.model);
+    let is_one = apps.len() == 1;
+    if arguments.format == AllocateFormat::Env && !is_one {
+        return Err(Complaint::about_usage(
+            format!("--format env is for one app, not for {}", apps.len()),
+            "ask for one app at a time",
+        ));
+    }
+    let grants = service.allocate(&AllocationRequest {
+        apps,
+        roles: arguments.roles.iter().cloned().collect(),
+        pins: pins(&arguments.ports)?,
+        ttl: arguments.ttl,
+        explain: arguments.explain,
+    })?;
+    grants.iter().for_each(|grant| warn(grant, service, output));
+    match arguments.format {
+        AllocateFormat::Env => output.answer(&environment(&grants))?,
+        AllocateFormat::Json => json(&grants, is_one, service, output)?,
+        AllocateFormat::Table if output.is_json() => json(&grants, is_one, service, output)?,
+        AllocateFormat::Table => table(&grants, output)?,
+    }
+    Ok(Answer::Yes)
+}
+
+fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
+    let mut pins = Ports::new();
+    for (role, port) in named {
+        if pins.insert(role.clone(), *port).is_some() {
+            return Err(Complaint::about_usage(
+                format!("--ports names the role `{role}` twice"),
+                "name each role once",
+            ));
+        }
+    }
+    Ok(pins)
+}
+
+/// A pre-configured port is kept though something uses it: its app should know.
+fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
+    for port in &grant.in_use {
+        let holder = service.host_view().and_then(|host| host.holder(*port));
+        let who = match &holder {
+            Some(holder) if holder.usage == SocketUse::Connected => {
+                format!("the local end of a connection of {holder}")
+            }
+            Some(holder) => format!("in use on this host by {holder}"),
+            None => "in use on this host".to_owned(),
+        };
+        let app = &grant.allocation.app;
+        output.note(&format!("port {port}, which is promised to {app}, is {who}"));
+    }
+}
+
+/// A record, with the explanation where it was asked for.
+#[derive(Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    record: AllocationRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<ExplanationRecord>,
+}
+
+#[derive(Serialize)]
+struct ExplanationRecord {
+    reason: String,
+    passed_over: Vec<PassedOverRecord>,
+}
+
+#[derive(Serialize)]
+struct PassedOverRecord {
+    role: Role,
+    port: Port,
+    why: String,
+}
+
+impl ExplanationRecord {
+    fn of(explanation: &Explanation) -> Self {
+        let passed = explanation.passed_over.iter().map(|passed| PassedOverRecord {
+            role: passed.role.clone(),
+            port: passed.port,
+            why: passed.why.to_string(),
+        });
+        Self {
+            reason: explanation.reason.clone(),
+            passed_over: passed.collect(),
+        }
+    }
+}
+
+fn json(
+    grants: &[Grant],
+    is_one: bool,
+    service: &PortAllocationService,
+    output: &Output,
+) -> std::io::Result<()> {
+    let records: Vec<Explained> = grants
+        .iter()
+        .map(|grant| Explained {
+            record: AllocationRecord::of_grant(grant, service.space()),
+            explain: grant.explanation.as_ref().map(ExplanationRecord::of),
+        })
+        .collect();
+    match records.as_slice() {
+        [record] if is_one => output.answer_json(record),
+        records => output.answer_json(&records),
+    }
+}
+
+fn environment(grants: &[Grant]) -> String {
+    grants
+        .iter()
+        .flat_map(|grant| &grant.allocation.ports)
+        .map(|(role, port)| format!("{}={port}\n", variable(role)))
+        .collect()
+}
+
+/// The shell variable of a role's port: upper case, and a letter or `_` at its beginning.
+fn variable(role: &Role) -> String {
+    let name: String = role
+        .as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    let prefix = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{prefix}{name}_PORT")
+}
+
+fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
+    let rows = grants.iter().map(|grant| {
+        let note = match (grant.created, grant.added.is_empty()) {
+            (true, _) => format!("{GOOD}new{GOOD:#} ({})", grant.allocation.source),
+            (false, true) => String::new(),
+            (false, false) => format!("{GOOD}added{GOOD:#}"),
+        };
+        (&grant.allocation, note)
+    });
+    super::get::table(rows, output)?;
+    for grant in grants {
+        let Some(explanation) = &grant.explanation else { continue };
+        let mut text = format!("\n{}: {}\n", grant.allocation.app, explanation.reason);
+        for passed in &explanation.passed_over {
+            text.push_str(&format!(
+                "  {FAINT}{} {}:{FAINT:#} {}\n",
+                passed.role, passed.port, passed.why
+            ));
+        }
+        output.answer(&text)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_has_a_legal_shell_variable() {
+        let of = |role: &str| variable(&Role::new(role).unwrap());
+        assert_eq!(of("backend"), "BACKEND_PORT");
+        assert_eq!(of("web-socket.v2"), "WEB_SOCKET_V2_PORT");
+        assert_eq!(of("2nd"), "_2ND_PORT");
+    }
+}

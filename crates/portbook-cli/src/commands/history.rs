@@ -1,0 +1,96 @@
+//! `portbook history`: what happened.
+
+use portbook::PortAllocationService;
+use portbook::model::{Change, Ports, Recorded};
+use serde::Serialize;
+
+use super::{Answer, Ending};
+use crate::arguments::History;
+use crate::output::{FAINT, Output};
+
+/// A recorded change as JSON: what it has in common with the others, then its own fields.
+#[derive(Serialize)]
+struct Record<'a> {
+    revision: u64,
+    at: String,
+    by: &'a str,
+    space: &'a str,
+    commit: String,
+    #[serde(flatten)]
+    change: &'a Change,
+}
+
+pub(crate) fn run(
+    arguments: &History,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
+    let history = service.history(arguments.model.clone(), arguments.app, arguments.last)?;
+    if output.is_json() {
+        let records: Vec<Record<'_>> = history
+            .iter()
+            .map(|recorded| Record {
+                revision: recorded.revision.0,
+                at: recorded.at.to_string(),
+                by: &recorded.actor,
+                space: recorded.space.as_str(),
+                commit: recorded.commit.to_string(),
+                change: &recorded.change,
+            })
+            .collect();
+        output.answer_json(&records)?;
+    } else if history.is_empty() {
+        output.note("nothing has happened");
+    } else {
+        table(&history, output)?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn table(history: &[Recorded], output: &Output) -> std::io::Result<()> {
+    let mut table = output.table(["REV", "TIME", "CHANGE", "WHAT", "WHY", "BY"]);
+    for recorded in history {
+        let time = recorded.at.to_string();
+        table.add_row([
+            recorded.revision.to_string(),
+            format!("{FAINT}{}{FAINT:#}", time.get(..19).unwrap_or(&time)),
+            recorded.change.name().to_owned(),
+            subject(&recorded.change),
+            cause(&recorded.change),
+            recorded.actor.clone(),
+        ]);
+    }
+    output.answer_table(&table)
+}
+
+fn subject(change: &Change) -> String {
+    match change {
+        Change::Allocated { app, ports, .. }
+        | Change::Extended { app, ports }
+        | Change::Released { app, ports, .. } => format!("{app} {}", describe(ports)),
+        Change::Renewed { app, lease } => format!("{app} until {}", lease.expires_at),
+        Change::Promised { file } => {
+            format!("{} promises of {}", file.promises.len(), file.source)
+        }
+        Change::Unpromised { source } => format!("the promises of {source}"),
+        Change::PoolAdded { pool } | Change::PoolRemoved { pool } => {
+            format!("{}: {} for {}", pool.name, pool.ports, pool.models)
+        }
+    }
+}
+
+fn cause(change: &Change) -> String {
+    match change {
+        Change::Allocated { source, .. } => source.to_string(),
+        Change::Released { cause, .. } => cause.as_str().to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn describe(ports: &Ports) -> String {
+    let parts: Vec<String> = ports
+        .iter()
+        .map(|(role, port)| format!("{role}={port}"))
+        .collect();
+    parts.join(",")
+}

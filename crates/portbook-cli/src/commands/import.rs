@@ -1,0 +1,58 @@
+//! `portbook import`: register what a file names.
+
+use std::path::Path;
+
+use portbook::{Error, PortAllocationService};
+
+use super::{Answer, Ending};
+use crate::arguments::Import;
+use crate::output::{Complaint, Output};
+use crate::progress::Progress;
+
+pub(crate) fn run(
+    arguments: &Import,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
+    if arguments.forget {
+        return forget(&arguments.file, service, output);
+    }
+    let file = arguments.file.display();
+    let progress = Progress::of(output, &format!("importing {file}"));
+    let report = service.import(&arguments.file)?;
+    drop(progress);
+    if output.is_json() {
+        output.answer_json(&report)?;
+        return Ok(Answer::Yes);
+    }
+    for warning in &report.warnings {
+        output.note(&format!("line {}: {}", warning.line, warning.message));
+    }
+    output.answer(&format!(
+        "{} apps registered, {} unchanged, {} warnings",
+        report.imported,
+        report.unchanged,
+        report.warnings.len()
+    ))?;
+    Ok(Answer::Yes)
+}
+
+fn forget(file: &Path, service: &PortAllocationService, output: &Output) -> Ending {
+    let absolute = std::path::absolute(file).map_err(|error| Error::File {
+        path: file.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let forgotten = service.forget_promises(&absolute.display().to_string())?;
+    if !forgotten {
+        return Err(Complaint::no(
+            "nothing-to-forget",
+            format!("the book knows no promises of {}", absolute.display()),
+        ));
+    }
+    if output.is_json() {
+        output.answer_json(&serde_json::json!({ "forgotten": absolute }))?;
+    } else {
+        output.answer(&format!("the promises of {} are forgotten", absolute.display()))?;
+    }
+    Ok(Answer::Yes)
+}

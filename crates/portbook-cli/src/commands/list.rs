@@ -1,0 +1,55 @@
+//! `portbook list`: what is allocated.
+
+use std::collections::BTreeSet;
+
+use portbook::apps::export::write_csv;
+use portbook::model::Role;
+use portbook::{PortAllocationService, PortConfiguration};
+
+use super::{Answer, Ending};
+use crate::arguments::List;
+use crate::output::{BAD, FAINT, Output};
+
+pub(crate) fn run(
+    arguments: &List,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
+    let apps = service.configurations(arguments.model.clone())?;
+    if output.is_json() {
+        output.answer_json(&apps)?;
+    } else if arguments.csv {
+        output.answer(&write_csv(&apps))?;
+    } else if apps.is_empty() {
+        let of = arguments.model.as_ref();
+        let of = of.map_or_else(String::new, |models| format!(" to models like `{models}`"));
+        output.note(&format!("nothing is allocated{of} in the space `{}`", service.space()));
+    } else {
+        table(&apps, output)?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn table(apps: &[PortConfiguration], output: &Output) -> std::io::Result<()> {
+    let roles: BTreeSet<&Role> = apps.iter().flat_map(|app| app.ports.keys()).collect();
+    let mut headings = vec!["MODEL".to_owned(), "APP".to_owned()];
+    headings.extend(roles.iter().map(|role| role.as_str().to_uppercase()));
+    headings.extend(["SINCE".to_owned(), String::new()]);
+    let mut table = output.table(headings.iter().map(String::as_str));
+    for app in apps {
+        let mut cells = vec![app.app.model.to_string(), app.app.number.to_string()];
+        cells.extend(roles.iter().map(|role| {
+            let port = app.ports.get(*role);
+            port.map_or_else(|| "-".to_owned(), ToString::to_string)
+        }));
+        let since = app.created_at.to_string();
+        cells.push(format!("{FAINT}{}{FAINT:#}", since.get(..19).unwrap_or(&since)));
+        cells.push(if app.is_available {
+            String::new()
+        } else {
+            format!("{BAD}unusable{BAD:#}")
+        });
+        table.add_row(cells);
+    }
+    output.answer_table(&table)
+}

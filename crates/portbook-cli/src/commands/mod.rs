@@ -1,0 +1,72 @@
+//! One file a command: from its arguments to its answer.
+
+mod allocate;
+mod check;
+mod config;
+mod doctor;
+mod export;
+mod get;
+mod history;
+mod import;
+mod list;
+mod manual;
+mod map;
+mod pool;
+mod release;
+mod renew;
+mod resolve;
+mod stats;
+
+use portbook::{Configuration, Environment, Error, PortAllocationService};
+
+use crate::arguments::{Arguments, Command, Global};
+use crate::output::{Complaint, Output};
+
+/// Whether the answer is yes: exit status 0, or no: exit status 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done.
+    Yes,
+    /// Nothing is wrong with the call, but the answer is no.
+    No,
+}
+
+/// What a command ends with.
+pub(crate) type Ending = Result<Answer, Complaint>;
+
+/// Does what the command line says.
+pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
+    let Arguments { global, command } = arguments;
+    match command {
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::pages(dir.as_deref(), output),
+        Command::Config(config) => config::run(&config, &global, output),
+        Command::Doctor(doctor) => doctor::run(&doctor, &global, output),
+        Command::Allocate(allocate) => allocate::run(&allocate, &open(&global, output)?, output),
+        Command::Get(app) => get::run(&app, &open(&global, output)?, output),
+        Command::Resolve(resolve) => resolve::run(&resolve, &open(&global, output)?, output),
+        Command::List(list) => list::run(&list, &open(&global, output)?, output),
+        Command::Stats => stats::run(&open(&global, output)?, output),
+        Command::Map => map::run(&open(&global, output)?, output),
+        Command::History(history) => history::run(&history, &open(&global, output)?, output),
+        Command::Check(check) => check::run(&check, &open(&global, output)?, output),
+        Command::Release(apps) => release::run(&apps, &open(&global, output)?, output),
+        Command::Renew(renew) => renew::run(&renew, &open(&global, output)?, output),
+        Command::Import(import) => import::run(&import, &open(&global, output)?, output),
+        Command::Export(export) => export::run(&export, &open(&global, output)?, output),
+        Command::Pool(pool) => pool::run(&pool, &open(&global, output)?, output),
+    }
+}
+
+fn open(global: &Global, output: &Output) -> Result<PortAllocationService, Complaint> {
+    let configuration = configure(global)?;
+    for (key, value, origin) in configuration.describe() {
+        output.detail(&format!("{key} = {value} ({origin})"));
+    }
+    Ok(PortAllocationService::open(&configuration)?)
+}
+
+fn configure(global: &Global) -> Result<Configuration, Complaint> {
+    let loaded = Configuration::load(&global.flags(), &Environment::of_process());
+    Ok(loaded.map_err(Error::from)?)
+}

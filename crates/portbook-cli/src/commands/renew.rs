@@ -1,0 +1,23 @@
+//! `portbook renew`: move the end of a lease.
+
+use portbook::model::AppKey;
+use portbook::{AllocationRecord, PortAllocationService};
+
+use super::{Answer, Ending};
+use crate::arguments::Renew;
+use crate::output::Output;
+
+pub(crate) fn run(
+    arguments: &Renew,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
+    let app = AppKey::new(arguments.app.model.clone(), arguments.app.app);
+    let allocation = service.renew(app, arguments.ttl)?;
+    if output.is_json() {
+        output.answer_json(&AllocationRecord::of(&allocation, service.space()))?;
+    } else {
+        super::get::table([(&allocation, "renewed".to_owned())].into_iter(), output)?;
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,216 @@
+//! How answers, notes and errors are written.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, ContentArrangement, Row, Table};
+use portbook::{Error, FileProblem};
+use serde::Serialize;
+
+use crate::arguments::{Color, Global};
+
+/// The style of what is well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// The style of what is wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+/// The style of what is worth knowing.
+pub(crate) const NOTABLE: Style = AnsiColor::Yellow.on_default();
+/// The style of what matters less.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// The style of headings.
+pub(crate) const HEADING: Style = Style::new().bold();
+
+/// Where a command's answer goes: standard output carries the answer and nothing else.
+pub(crate) struct Output {
+    color: ColorChoice,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Output {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            color: match global.color {
+                Color::Auto => ColorChoice::Auto,
+                Color::Always => ColorChoice::Always,
+                Color::Never => ColorChoice::Never,
+            },
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
+    /// Whether the answer is to be JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether progress may be shown.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json && io::stderr().is_terminal()
+    }
+
+    /// Writes the answer, colours as the terminal allows.
+    pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.color);
+        stdout.write_all(text.as_bytes())?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            stdout.write_all(b"\n")?;
+        }
+        stdout.flush()
+    }
+
+    /// Writes the answer as JSON.
+    pub(crate) fn answer_json(&self, value: &impl Serialize) -> io::Result<()> {
+        self.answer(&serde_json::to_string_pretty(value)?)
+    }
+
+    /// Tells something beside the answer, on standard error.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.complain(&format!("{NOTABLE}note:{NOTABLE:#} {text}"));
+        }
+    }
+
+    /// Tells what only the curious want to know, on standard error.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.complain(&format!("{FAINT}{text}{FAINT:#}"));
+        }
+    }
+
+    fn complain(&self, text: &str) {
+        let mut stderr = AutoStream::new(io::stderr().lock(), self.color);
+        // Where standard error is gone there is nobody left to tell.
+        let _ = writeln!(stderr, "{text}");
+    }
+
+    /// Tells of a failure, on standard error: as one sentence, or as JSON.
+    pub(crate) fn fail(&self, complaint: &Complaint) {
+        if self.json {
+            let text = serde_json::json!({ "error": complaint });
+            self.complain(&text.to_string());
+            return;
+        }
+        for problem in &complaint.problems {
+            self.complain(&format!("line {}: {}", problem.line, problem.message));
+        }
+        let hint = match &complaint.hint {
+            Some(hint) => format!(" {FAINT}({hint}){FAINT:#}"),
+            None => String::new(),
+        };
+        let message = &complaint.message;
+        self.complain(&format!("{BAD}portbook:{BAD:#} {message}{hint}"));
+    }
+
+    /// A table that fits the terminal; where there is none, as wide as its content.
+    pub(crate) fn table<'a>(&self, headings: impl IntoIterator<Item = &'a str>) -> Table {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        if io::stdout().is_terminal() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        let headings = headings
+            .into_iter()
+            .map(|heading| Cell::new(format!("{HEADING}{heading}{HEADING:#}")));
+        table.set_header(Row::from(headings.collect::<Vec<_>>()));
+        table
+    }
+
+    /// Writes a table without the blanks at the ends of its lines.
+    pub(crate) fn answer_table(&self, table: &Table) -> io::Result<()> {
+        let lines: Vec<String> = table
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .collect();
+        self.answer(&lines.join("\n"))
+    }
+}
+
+/// A failure as it is told: `{"code", "message", "hint"}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Complaint {
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<FileProblem>,
+    #[serde(skip)]
+    exit_status: u8,
+}
+
+impl Complaint {
+    const BROKEN_PIPE: &str = "broken-pipe";
+
+    /// Whether whoever read the answer has read enough and gone.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.code == Self::BROKEN_PIPE
+    }
+
+    /// The complaint about a wrong call.
+    pub(crate) fn about_usage(message: String, hint: &str) -> Self {
+        Self {
+            code: "usage",
+            message,
+            hint: Some(hint.to_owned()),
+            problems: Vec::new(),
+            exit_status: 2,
+        }
+    }
+
+    /// The answer is no, and this is why.
+    pub(crate) fn no(code: &'static str, message: String) -> Self {
+        Self {
+            code,
+            message,
+            hint: None,
+            problems: Vec::new(),
+            exit_status: 1,
+        }
+    }
+
+    /// The complaint about an answer that cannot be written.
+    fn about_output(error: &io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BROKEN_PIPE,
+            _ => "output",
+        };
+        Self {
+            code,
+            message: format!("the answer cannot be written: {error}"),
+            hint: None,
+            problems: Vec::new(),
+            exit_status: 5,
+        }
+    }
+
+    /// The status to exit with.
+    pub(crate) fn exit_status(&self) -> u8 {
+        self.exit_status
+    }
+}
+
+impl From<Error> for Complaint {
+    fn from(error: Error) -> Self {
+        let problems = match &error {
+            Error::Entries { problems, .. } => problems.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint(),
+            problems,
+            exit_status: error.failure().exit_status(),
+        }
+    }
+}
+
+impl From<io::Error> for Complaint {
+    fn from(error: io::Error) -> Self {
+        Self::about_output(&error)
+    }
+}

@@ -1,0 +1,15 @@
+//! What the planner promises, as examples and as properties against a naive one.
+
+mod imports;
+mod kit;
+mod leases;
+mod naive;
+mod names;
+mod pins;
+mod pools;
+mod promised;
+mod properties;
+mod releases;
+mod roles;
+mod slots;
+mod upstream;

@@ -1,0 +1,176 @@
+//! Opening the book, and knowing whether it still is the one that was opened.
+//!
+//! The book is in WAL mode, which its file remembers, and commits with `synchronous=FULL`: the journal
+//! is synced before a commit returns, so that what was answered outlasts a power cut. Opening asks
+//! as little as possible, since a command that runs for two milliseconds pays for it each time.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use portbook_store::StoreError;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
+
+use crate::creation::refuse_orphaned_journal;
+use crate::error::{BUSY_TIMEOUT, plain};
+use crate::place::{FileId, Place};
+use crate::schema;
+
+/// More statements than this crate has, so that each is prepared once for a connection.
+const STATEMENTS: usize = 64;
+
+/// A connection to the book, and which file it leads to.
+#[derive(Debug)]
+pub(crate) struct BookConnection {
+    /// SQLite's connection.
+    pub(crate) sqlite: Connection,
+    /// The book's file.
+    pub(crate) file: FileId,
+    /// The journal that was beside it: while a connection is open, it stays.
+    pub(crate) journal: Option<FileId>,
+    /// Whether the book is read without locks, since it lies where nothing can be written.
+    pub(crate) frozen: bool,
+}
+
+/// Opens the book, which has to be there.
+pub(crate) fn open(place: &Place) -> Result<BookConnection, StoreError> {
+    loop {
+        let file = book_file(place)?;
+        let (mut sqlite, frozen) = connect(place)?;
+        let found = schema::version(&sqlite).map_err(|error| place.failure(&error))?;
+        match found {
+            schema::VERSION => {}
+            newer if newer > schema::VERSION => {
+                return Err(StoreError::TooNew {
+                    location: place.shown().to_owned(),
+                    found,
+                    known: schema::VERSION,
+                });
+            }
+            older if older > 0 => {
+                schema::upgrade(&mut sqlite).map_err(|error| place.failure(&error))?;
+            }
+            _ => return Err(place.damaged(format!("it has schema {found}, which never was"))),
+        }
+        // SQLite opens by name, so the name has to have meant one file all along.
+        if book_file(place)? == file {
+            let journal = place.present_journal().ok().flatten();
+            let journal = journal.map(|journal| FileId::of(&journal));
+            return Ok(BookConnection {
+                sqlite,
+                file,
+                journal,
+                frozen,
+            });
+        }
+    }
+}
+
+/// The file at the book's path, which must be one that a book can be in.
+pub(crate) fn book_file(place: &Place) -> Result<FileId, StoreError> {
+    let found = place
+        .present()
+        .map_err(|error| place.unreachable(error.to_string()))?;
+    let Some(metadata) = found else {
+        refuse_orphaned_journal(place)?;
+        return Err(place.unreachable("there is no such file"));
+    };
+    if metadata.is_dir() {
+        return Err(place.not_a_book("it is a directory"));
+    }
+    // A named pipe would keep whoever opens it waiting.
+    if !metadata.is_file() {
+        return Err(place.not_a_book("it is no regular file"));
+    }
+    if metadata.len() == 0 {
+        return Err(place.not_a_book(
+            "it is empty: a crash or another program emptied it; restore it from a copy, or remove it to begin a new book",
+        ));
+    }
+    Ok(FileId::of(&metadata))
+}
+
+/// Connects, and makes sure that it is one of portbook's books.
+fn connect(place: &Place) -> Result<(Connection, bool), StoreError> {
+    match connect_to(place.book().into(), OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        Ok((sqlite, id)) => checked(place, sqlite, id, false),
+        Err(error) if is_unwritable(&error) => frozen(place, &error),
+        Err(error) => Err(refused(place, &error)),
+    }
+}
+
+/// A book on a read-only file system, where SQLite cannot make the file through which WAL's readers
+/// share what they know. Without a journal nobody is writing, and the file alone is the book.
+fn frozen(place: &Place, error: &rusqlite::Error) -> Result<(Connection, bool), StoreError> {
+    if access(place.book(), Access::READ_OK).is_err() {
+        return Err(place.unreachable("its permissions do not let this user read it"));
+    }
+    if !matches!(place.filled_journal(), Ok(None)) {
+        return Err(place.unreachable(format!(
+            "its last changes are in {}, which can be read only where that directory can be written: {}",
+            place.journal().display(),
+            plain(error)
+        )));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    match connect_to(immutable_uri(place), flags) {
+        Ok((sqlite, id)) => checked(place, sqlite, id, true),
+        Err(error) => Err(refused(place, &error)),
+    }
+}
+
+/// Opens the file and reads its application id, the first thing that SQLite reads of it.
+fn connect_to(path: PathBuf, flags: OpenFlags) -> rusqlite::Result<(Connection, i64)> {
+    // No two threads use one connection at a time.
+    let sqlite = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    sqlite.busy_timeout(BUSY_TIMEOUT)?;
+    sqlite.set_prepared_statement_cache_capacity(STATEMENTS);
+    let id = sqlite.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    Ok((sqlite, id))
+}
+
+fn checked(
+    place: &Place,
+    sqlite: Connection,
+    application_id: i64,
+    frozen: bool,
+) -> Result<(Connection, bool), StoreError> {
+    if application_id != schema::APPLICATION_ID {
+        return Err(place.not_a_book("it is the SQLite database of another program"));
+    }
+    sqlite
+        .execute_batch("PRAGMA synchronous = FULL")
+        .map_err(|error| place.failure(&error))?;
+    Ok((sqlite, frozen))
+}
+
+fn refused(place: &Place, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            place.not_a_book("what is in it is no SQLite database, or no longer one")
+        }
+        _ => place.failure(error),
+    }
+}
+
+fn is_unwritable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+    )
+}
+
+/// The book's path as a URI that tells SQLite that nothing writes the file.
+fn immutable_uri(place: &Place) -> PathBuf {
+    let mut uri = b"file:".to_vec();
+    for byte in place.book().as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(byte) {
+            uri.push(*byte);
+        } else {
+            uri.extend(format!("%{byte:02x}").bytes());
+        }
+    }
+    uri.extend(b"?immutable=1");
+    OsString::from_vec(uri).into()
+}

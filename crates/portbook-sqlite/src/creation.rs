@@ -1,0 +1,119 @@
+//! Making a new book.
+//!
+//! Under the lock, beside its place, and moved there whole: so whoever comes first makes it and the
+//! others find it, and a crash leaves either a book or none. A file at a book's path that is empty
+//! was therefore never a new book, but is what a crash or another program left of one.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use portbook_store::StoreError;
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::lock::Lock;
+use crate::place::Place;
+use crate::schema;
+
+/// How long to wait for others who make or mend the book at this moment.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes the book if there is none.
+pub(crate) fn create(place: &Place) -> Result<(), StoreError> {
+    let directory = place.directory();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| place.io(&directory.display().to_string(), &error))?;
+    crate::place::refuse_network_file_system(place)?;
+    let lock = Lock::take(place, PATIENCE)?;
+    create_under(&lock, place)
+}
+
+/// Makes the book if there is none, for one who has the turn.
+pub(crate) fn create_under(_lock: &Lock, place: &Place) -> Result<(), StoreError> {
+    let explain = |error: io::Error| place.io("its directory", &error);
+    if place.present().map_err(explain)?.is_some() {
+        return Ok(());
+    }
+    refuse_orphaned_journal(place)?;
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(place.name());
+    prefix.push(".new-");
+    remove_leftovers(place.directory(), prefix.as_bytes()).map_err(explain)?;
+    prefix.push(std::process::id().to_string());
+    let new = place.directory().join(prefix);
+    build(place, &new)?;
+    // Nobody uses the new file yet, so that closing it takes no lock from anybody.
+    File::open(&new)
+        .and_then(|file| file.sync_all())
+        .map_err(explain)?;
+    move_into_place(&new, place.book()).map_err(explain)?;
+    sync_directory(place.directory()).map_err(explain)
+}
+
+/// A journal without its book: the book was moved or removed, and what the journal holds of it would
+/// be lost, or written into another book, if a new one were made here.
+pub(crate) fn refuse_orphaned_journal(place: &Place) -> Result<(), StoreError> {
+    let journal = place.filled_journal();
+    if let Ok(None) = journal {
+        return Ok(());
+    }
+    let journal = place.journal();
+    Err(place.unreachable(format!(
+        "it was moved or removed without its journal {journal}: put the book back beside it, or remove the journal too",
+        journal = journal.display()
+    )))
+}
+
+/// Removes what creators who were killed left behind. Under the lock there is no other creator.
+fn remove_leftovers(directory: &Path, prefix: &[u8]) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().as_bytes().starts_with(prefix) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn build(place: &Place, new: &Path) -> Result<(), StoreError> {
+    // SQLite gives a file that is there, and its journals, the permissions that it has.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(new)
+        .map_err(|error| place.io(&new.display().to_string(), &error))?;
+    let fill = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(new, flags)?;
+        schema::build(&mut connection)?;
+        // Last, and so that no journal has to move along with the file. The mode stays in the file.
+        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(|error| place.failure(&error))
+}
+
+/// Moves the new file to its place unless something is there.
+fn move_into_place(new: &Path, book: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, book, RenameFlags::NOREPLACE) {
+        // Not every file system can; a second name for the file does the same.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            std::fs::hard_link(new, book)?;
+            std::fs::remove_file(new)
+        }
+        moved => Ok(moved?),
+    }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

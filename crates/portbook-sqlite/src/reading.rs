@@ -1,0 +1,446 @@
+//! Reading rows.
+//!
+//! Nothing that lies in the file is trusted to be what this crate wrote: a value that no portbook
+//! writes is [`StoreError::Damaged`], with the row that it stands in.
+
+use std::fmt::Display;
+
+use portbook_model::{
+    Allocation, AppKey, AppNumber, AppRecord, BookId, Change, CommitId, FormerAllocation, Head,
+    Lease, Model, ModelPattern, Needs, Owner, Pool, PoolName, Port, PortStretch, Ports,
+    PromiseFile, Recorded, Rest, Revision, Role, Source, Space, SpaceBook, Span, Timestamp,
+};
+use portbook_store::{Filter, HistoryFilter, StoreError};
+use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Connection, Params, Row, Rows, params};
+
+use crate::error::plain;
+use crate::place::Place;
+
+/// The book as one transaction sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The connection that the transaction is on.
+    pub(crate) sqlite: &'a Connection,
+    /// Where the book is, for messages.
+    pub(crate) place: &'a Place,
+}
+
+/// The columns of an app with one of its ports, as [`View::records`] reads them: one row for each
+/// port, one for an app without.
+const APP_ROWS: &str = "
+    SELECT apps.id, identity, app_num, model, state, source, created_at, updated_at, expires_at, ttl,
+           former_ports, released_at, ports.port, ports.role
+    FROM apps LEFT JOIN ports ON ports.app_id = apps.id AND ports.space = apps.space";
+
+/// What a value that makes no sense is, in words.
+type Nonsense = String;
+
+impl View<'_> {
+    pub(crate) fn head(&self) -> Result<Head, StoreError> {
+        let sql = "SELECT book_id, revision, changed_at FROM head";
+        self.statement(sql)?
+            .query_row([], |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            })
+            .map_err(|error| self.failure(error))
+            .and_then(|(book, revision, changed_at)| {
+                Ok(Head {
+                    book: BookId(book),
+                    revision: self.sane("the head", revision_of(revision))?,
+                    changed_at: Timestamp::from_millis(changed_at),
+                })
+            })
+    }
+
+    pub(crate) fn changes_since(&self, after: Revision) -> Result<Vec<Recorded>, StoreError> {
+        let sql = "SELECT revision, commit_id, at, actor, space, payload
+                   FROM changes WHERE revision > ?1 ORDER BY revision";
+        // No book has a revision that SQLite cannot hold.
+        let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+        let mut changes = Vec::new();
+        self.each(sql, params![after], |row| {
+            changes.push(self.change(row)?);
+            Ok(())
+        })?;
+        Ok(changes)
+    }
+
+    pub(crate) fn space(
+        &self,
+        space: &Space,
+        released_after: Timestamp,
+    ) -> Result<SpaceBook, StoreError> {
+        let name = space.as_str();
+        let mut book = SpaceBook::default();
+        let taken = "SELECT port FROM ports WHERE space = ?1";
+        self.each(taken, params![name], |row| {
+            let port = column(row, 0).and_then(|port: i64| sensible(Port::try_from(port)));
+            book.taken.insert(self.sane("a row of ports", port)?);
+            Ok(())
+        })?;
+        let files = "SELECT source, digest, promises FROM promise_files WHERE space = ?1";
+        self.each(files, params![name], |row| {
+            book.promises.set(self.sane("a row of promise_files", promise_file(row))?);
+            Ok(())
+        })?;
+        let pools = "SELECT name, first_port, last_port, models FROM pools WHERE space = ?1";
+        self.each(pools, params![name], |row| {
+            let pool = self.sane("a row of pools", pool(row))?;
+            book.pools.insert(pool.name.clone(), pool);
+            Ok(())
+        })?;
+        let rests = "SELECT port, since, model, app_num FROM rests WHERE space = ?1 AND since > ?2";
+        self.each(rests, params![name, released_after.millis()], |row| {
+            let (port, rest) = self.sane("a row of rests", rest(row))?;
+            book.rests.insert(port, rest);
+            Ok(())
+        })?;
+        Ok(book)
+    }
+
+    pub(crate) fn load(
+        &self,
+        space: &Space,
+        needs: &Needs,
+        book: &mut SpaceBook,
+    ) -> Result<(), StoreError> {
+        for app in &needs.apps {
+            if let Some(record) = self.app(space, app)? {
+                book.load(record);
+            }
+        }
+        const OWNERS: &str = "
+            SELECT port, role, model, app_num FROM ports LEFT JOIN apps ON apps.id = app_id
+            WHERE ports.space = ?1";
+        let mut own = |row: &Row<'_>| {
+            let (port, owner) = self.sane("a row of ports", owner(row))?;
+            book.owners.insert(port, owner);
+            Ok(())
+        };
+        if needs.every_owner {
+            return self.each(OWNERS, params![space.as_str()], own);
+        }
+        let one = format!("{OWNERS} AND port = ?2");
+        for port in needs.owners.iter() {
+            self.each(&one, params![space.as_str(), port.get()], &mut own)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn app(&self, space: &Space, app: &AppKey) -> Result<Option<AppRecord>, StoreError> {
+        let sql = format!("{APP_ROWS} WHERE apps.space = ?1 AND identity = ?2 AND app_num = ?3");
+        let mut found = None;
+        let values = params![space.as_str(), app.model.identity(), app.number.get()];
+        self.records(&sql, values, |record| found = Some(record))?;
+        Ok(found)
+    }
+
+    pub(crate) fn allocations(&self, filter: &Filter) -> Result<Vec<Allocation>, StoreError> {
+        let identity = filter.models.as_ref().and_then(only_identity);
+        let mut held = Vec::new();
+        let mut keep = |record| {
+            if let AppRecord::Held(allocation) = record
+                && is_meant(filter, &allocation.app)
+            {
+                held.push(allocation);
+            }
+        };
+        let order = "AND state = 'held' ORDER BY identity, app_num";
+        match identity {
+            Some(identity) => {
+                let sql = format!("{APP_ROWS} WHERE apps.space = ?1 AND identity = ?2 {order}");
+                self.records(&sql, params![filter.space.as_str(), identity], &mut keep)?;
+            }
+            None => {
+                let sql = format!("{APP_ROWS} WHERE apps.space = ?1 {order}");
+                self.records(&sql, params![filter.space.as_str()], &mut keep)?;
+            }
+        }
+        Ok(held)
+    }
+
+    pub(crate) fn lapsed(&self, now: Timestamp) -> Result<Vec<(Space, AppKey)>, StoreError> {
+        let sql = "SELECT space, model, app_num FROM apps
+                   WHERE expires_at IS NOT NULL AND expires_at <= ?1 AND state = 'held'
+                   ORDER BY expires_at";
+        let mut lapsed = Vec::new();
+        self.each(sql, params![now.millis()], |row| {
+            let found = (|| {
+                let space: String = column(row, 0)?;
+                Ok((sensible(Space::new(&space))?, app_key(row, 1)?))
+            })();
+            lapsed.push(self.sane("a row of apps", found)?);
+            Ok(())
+        })?;
+        Ok(lapsed)
+    }
+
+    pub(crate) fn history(&self, filter: &HistoryFilter) -> Result<Vec<Recorded>, StoreError> {
+        let of = &filter.of;
+        let everything = of.models.is_none() && of.number.is_none();
+        let last = filter.last.unwrap_or(usize::MAX);
+        // From the newest back, so that the end of a long history costs only its end.
+        let sql = "SELECT revision, commit_id, at, actor, space, payload
+                   FROM changes
+                   WHERE space = ?1 AND (?2 IS NULL OR identity = ?2) AND (?3 IS NULL OR app_num = ?3)
+                   ORDER BY revision DESC";
+        let identity = of.models.as_ref().and_then(only_identity);
+        let number = of.number.map(AppNumber::get);
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement
+            .query(params![of.space.as_str(), identity, number])
+            .map_err(|error| self.failure(error))?;
+        let mut recorded = Vec::new();
+        while recorded.len() < last {
+            let Some(row) = self.next(&mut rows)? else {
+                break;
+            };
+            let change = self.change(row)?;
+            if change.change.app().map_or(everything, |app| is_meant(of, app)) {
+                recorded.push(change);
+            }
+        }
+        recorded.reverse();
+        Ok(recorded)
+    }
+
+    pub(crate) fn spaces(&self) -> Result<Vec<Space>, StoreError> {
+        let sql = "SELECT space FROM apps UNION SELECT space FROM ports
+                   UNION SELECT space FROM promise_files UNION SELECT space FROM pools ORDER BY 1";
+        let mut spaces = Vec::new();
+        self.each(sql, [], |row| {
+            let space = column(row, 0).and_then(|name: String| sensible(Space::new(&name)));
+            spaces.push(self.sane("the name of a space", space)?);
+            Ok(())
+        })?;
+        Ok(spaces)
+    }
+
+    /// Calls `take` with each app of [`APP_ROWS`]; an app's rows have to lie together.
+    fn records(
+        &self,
+        sql: &str,
+        values: impl Params,
+        mut take: impl FnMut(AppRecord),
+    ) -> Result<(), StoreError> {
+        let mut current: Option<(i64, AppRecord)> = None;
+        self.each(sql, values, |row| {
+            let id: i64 = self.sane("a row of apps", column(row, 0))?;
+            let described = || format!("the row {id} of apps");
+            if current.as_ref().is_none_or(|(last, _)| *last != id) {
+                let record = self.sane(described(), app_record(row))?;
+                if let Some((_, done)) = current.replace((id, record)) {
+                    take(done);
+                }
+            }
+            if let Some((_, AppRecord::Held(allocation))) = &mut current {
+                let (role, port) = self.sane(described(), port_and_role(row))?;
+                allocation.ports.insert(role, port);
+            }
+            Ok(())
+        })?;
+        if let Some((_, done)) = current {
+            take(done);
+        }
+        Ok(())
+    }
+
+    fn change(&self, row: &Row<'_>) -> Result<Recorded, StoreError> {
+        let revision: i64 = self.sane("a row of changes", column(row, 0))?;
+        self.sane(format!("the change {revision}"), recorded(row, revision))
+    }
+
+    /// Calls `take` with every row of a query.
+    fn each(
+        &self,
+        sql: &str,
+        values: impl Params,
+        mut take: impl FnMut(&Row<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement
+            .query(values)
+            .map_err(|error| self.failure(error))?;
+        while let Some(row) = self.next(&mut rows)? {
+            take(row)?;
+        }
+        Ok(())
+    }
+
+    fn next<'r, 's>(&self, rows: &'r mut Rows<'s>) -> Result<Option<&'r Row<'s>>, StoreError> {
+        rows.next().map_err(|error| self.failure(error))
+    }
+
+    fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        self.sqlite
+            .prepare_cached(sql)
+            .map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, error: rusqlite::Error) -> StoreError {
+        self.place.failure(&error)
+    }
+
+    fn sane<T>(&self, row: impl Display, value: Result<T, Nonsense>) -> Result<T, StoreError> {
+        value.map_err(|nonsense| self.place.damaged(format!("{row}: {nonsense}")))
+    }
+}
+
+/// The identity that a pattern without wildcards means: the keys find it.
+fn only_identity(models: &ModelPattern) -> Option<String> {
+    let text = models.as_str();
+    let model = Model::new(text).ok()?;
+    (!text.contains(['*', '?'])).then(|| model.identity().to_owned())
+}
+
+fn is_meant(filter: &Filter, app: &AppKey) -> bool {
+    let models = filter.models.as_ref();
+    models.is_none_or(|models| models.matches(&app.model))
+        && filter.number.is_none_or(|number| number == app.number)
+}
+
+fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, Nonsense> {
+    row.get(index).map_err(|error| plain(&error))
+}
+
+fn sensible<T>(value: Result<T, impl Display>) -> Result<T, Nonsense> {
+    value.map_err(|error| error.to_string())
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Nonsense> {
+    sensible(serde_json::from_str(text))
+}
+
+fn revision_of(number: i64) -> Result<Revision, Nonsense> {
+    let number = u64::try_from(number);
+    number
+        .map(Revision)
+        .map_err(|_| "its revision is below 0".to_owned())
+}
+
+/// The app whose model's spelling stands at `index` and whose number stands next.
+fn app_key(row: &Row<'_>, index: usize) -> Result<AppKey, Nonsense> {
+    let model: String = column(row, index)?;
+    let number: i64 = column(row, index + 1)?;
+    Ok(AppKey::new(
+        sensible(Model::new(&model))?,
+        sensible(AppNumber::try_from(number))?,
+    ))
+}
+
+/// What one of [`APP_ROWS`] says of the app itself.
+fn app_record(row: &Row<'_>) -> Result<AppRecord, Nonsense> {
+    let identity: String = column(row, 1)?;
+    let number: i64 = column(row, 2)?;
+    let model: String = column(row, 3)?;
+    let app = AppKey::new(
+        sensible(Model::new(&model))?,
+        sensible(AppNumber::try_from(number))?,
+    );
+    if app.model.identity() != identity {
+        return Err(format!(
+            "its identity is `{identity}`, but that of its model {model} is `{}`",
+            app.model.identity()
+        ));
+    }
+    let state: String = column(row, 4)?;
+    match state.as_str() {
+        "held" => Ok(AppRecord::Held(Allocation {
+            app,
+            ports: Ports::new(),
+            source: source(row)?,
+            created_at: Timestamp::from_millis(column(row, 6)?),
+            updated_at: Timestamp::from_millis(column(row, 7)?),
+            lease: lease(row)?,
+        })),
+        "former" => Ok(AppRecord::Former(FormerAllocation {
+            app,
+            ports: json(&column::<String>(row, 10)?)?,
+            released_at: Timestamp::from_millis(column(row, 11)?),
+        })),
+        other => Err(format!("its state is `{other}`")),
+    }
+}
+
+fn source(row: &Row<'_>) -> Result<Source, Nonsense> {
+    let name: String = column(row, 5)?;
+    Source::from_name(&name).ok_or_else(|| format!("its source is `{name}`"))
+}
+
+fn lease(row: &Row<'_>) -> Result<Option<Lease>, Nonsense> {
+    let Some(expires_at) = column(row, 8)? else {
+        return Ok(None);
+    };
+    let ttl: i64 = column(row, 9)?;
+    Ok(Some(Lease {
+        expires_at: Timestamp::from_millis(expires_at),
+        ttl: Span::from_millis(sensible(u64::try_from(ttl))?),
+    }))
+}
+
+/// What one of [`APP_ROWS`] says of one port of a held app.
+fn port_and_role(row: &Row<'_>) -> Result<(Role, Port), Nonsense> {
+    let Some(port) = column::<Option<i64>>(row, 12)? else {
+        return Err("it is said to hold ports, and has none".to_owned());
+    };
+    let role: String = column(row, 13)?;
+    Ok((sensible(Role::new(&role))?, sensible(Port::try_from(port))?))
+}
+
+fn owner(row: &Row<'_>) -> Result<(Port, Owner), Nonsense> {
+    let port = sensible(Port::try_from(column::<i64>(row, 0)?))?;
+    let role: String = column(row, 1)?;
+    let app = match column::<Option<String>>(row, 2)? {
+        Some(_) => app_key(row, 2)?,
+        None => return Err(format!("the port {port} belongs to an app that is not there")),
+    };
+    let role = sensible(Role::new(&role))?;
+    Ok((port, Owner { app, role }))
+}
+
+fn promise_file(row: &Row<'_>) -> Result<PromiseFile, Nonsense> {
+    Ok(PromiseFile {
+        source: column(row, 0)?,
+        digest: column(row, 1)?,
+        promises: json(&column::<String>(row, 2)?)?,
+    })
+}
+
+fn pool(row: &Row<'_>) -> Result<Pool, Nonsense> {
+    let name: String = column(row, 0)?;
+    let port = |index| column::<i64>(row, index).and_then(|port| sensible(Port::try_from(port)));
+    let models: String = column(row, 3)?;
+    Ok(Pool {
+        name: sensible(PoolName::new(&name))?,
+        ports: sensible(PortStretch::new(port(1)?, port(2)?))?,
+        models: sensible(ModelPattern::new(&models))?,
+    })
+}
+
+fn rest(row: &Row<'_>) -> Result<(Port, Rest), Nonsense> {
+    let port = sensible(Port::try_from(column::<i64>(row, 0)?))?;
+    let rest = Rest {
+        since: Timestamp::from_millis(column(row, 1)?),
+        by: app_key(row, 2)?,
+    };
+    Ok((port, rest))
+}
+
+fn recorded(row: &Row<'_>, revision: i64) -> Result<Recorded, Nonsense> {
+    let space: String = column(row, 4)?;
+    let payload: String = column(row, 5)?;
+    let change: Change = json(&payload)?;
+    Ok(Recorded {
+        revision: revision_of(revision)?,
+        commit: CommitId(column(row, 1)?),
+        at: Timestamp::from_millis(column(row, 2)?),
+        actor: column(row, 3)?,
+        space: sensible(Space::new(&space))?,
+        change,
+    })
+}

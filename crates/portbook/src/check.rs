@@ -1,0 +1,464 @@
+//! Conflicts: two claims on one port, or a claim that cannot be honoured.
+//!
+//! The rows of the book are read as they lie, since somebody else's hand may have been in the file:
+//! nothing here relies on the keys or the planner having kept their promises.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use portbook_host::is_container_proxy;
+use portbook_model::{
+    Allocation, AppKey, Change, Holder, Model, Policy, Port, PortSet, Ports, Process, PromiseFile,
+    Promises, Recorded, Space, SpaceBook, Timestamp, browser_blocked,
+};
+use portbook_store::{Audit, Claim, Filter, HistoryFilter, Reading};
+use serde::Serialize;
+
+use crate::Error;
+
+/// What kind of conflict it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictKind {
+    /// Two apps, or two roles of one, claim one port.
+    DuplicatePort,
+    /// The book's rows contradict each other or its history.
+    BookDamaged,
+    /// The book and a file of pre-configured ports disagree.
+    PreConfigMismatch,
+    /// A stranger uses an allocated port on this host.
+    HostInUse,
+    /// No browser opens an allocated port.
+    BrowserBlocked,
+    /// An app holds a port of a pool that is not for its model.
+    PoolTrespass,
+    /// An outgoing connection may take an allocated port before its app does: a warning.
+    EphemeralRange,
+    /// An allocation whose app is gone, or whose lease has ended: a warning.
+    Orphan,
+}
+
+impl ConflictKind {
+    /// The kind's name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConflictKind::DuplicatePort => "duplicate-port",
+            ConflictKind::BookDamaged => "book-damaged",
+            ConflictKind::PreConfigMismatch => "pre-config-mismatch",
+            ConflictKind::HostInUse => "host-in-use",
+            ConflictKind::BrowserBlocked => "browser-blocked",
+            ConflictKind::PoolTrespass => "pool-trespass",
+            ConflictKind::EphemeralRange => "ephemeral-range",
+            ConflictKind::Orphan => "orphan",
+        }
+    }
+
+    /// Whether it is a warning only: worth knowing, but no answer of "no".
+    pub fn is_warning(self) -> bool {
+        matches!(self, ConflictKind::EphemeralRange | ConflictKind::Orphan)
+    }
+}
+
+/// Two claims on one port, or a claim that cannot be honoured. Displays as one plain sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// What kind.
+    pub kind: ConflictKind,
+    /// The port; `None` where it is about no single one.
+    pub port: Option<Port>,
+    /// The apps that are concerned, `model/appN` each.
+    pub apps: Vec<String>,
+    /// What is wrong, as one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Every conflict of a space, by port. `file` is the file of pre-configured ports as it is now, which
+/// the book may not know yet; `host` says whether to look at this host too.
+pub(crate) fn conflicts(
+    reading: &mut dyn Reading,
+    space: &Space,
+    policy: &Policy,
+    file: Option<PromiseFile>,
+    host: bool,
+) -> Result<Vec<Conflict>, Error> {
+    let audit = reading.audit(space)?;
+    let mut book = reading.space(space, Timestamp::from_millis(i64::MAX))?;
+    if let Some(file) = file {
+        book.promises.set(file);
+    }
+    let history = HistoryFilter {
+        of: Filter {
+            space: space.clone(),
+            ..Filter::default()
+        },
+        last: None,
+    };
+    let mut found = Vec::new();
+    match reading.history(&history) {
+        Ok(history) => found.extend(against_history(&audit, &history)),
+        Err(error) => found.push(damage(error.to_string())),
+    }
+    found.extend(within_rows(&audit));
+    let claims = valid_claims(&audit);
+    found.extend(against_promises(&claims, &book.promises));
+    found.extend(against_rules(&claims, &book, policy));
+    // Rows that cannot be read as allocations have been reported above.
+    if let Ok(allocations) = reading.allocations(&history.of) {
+        found.extend(lapsed_leases(&allocations));
+        if host {
+            let strangers = strangers(&allocations)?;
+            found.extend(strangers.into_iter().map(|(holder, app)| used_by(&holder, &app)));
+        }
+    }
+    found.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
+    found.dedup();
+    Ok(found)
+}
+
+fn damage(message: String) -> Conflict {
+    Conflict {
+        kind: ConflictKind::BookDamaged,
+        port: None,
+        apps: Vec::new(),
+        message,
+        hint: "put a backup back, or release the app and allocate its ports anew".to_owned(),
+    }
+}
+
+/// The rows against each other.
+fn within_rows(audit: &Audit) -> Vec<Conflict> {
+    let mut found: Vec<Conflict> = audit.damage.iter().cloned().map(damage).collect();
+    let mut by_port: BTreeMap<i64, Vec<&Claim>> = BTreeMap::new();
+    let mut with_ports = BTreeSet::new();
+    let mut roles = BTreeSet::new();
+    for claim in &audit.claims {
+        by_port.entry(claim.port).or_default().push(claim);
+        let Some(app) = &claim.app else {
+            found.push(Conflict {
+                port: Port::try_from(claim.port).ok(),
+                ..damage(format!(
+                    "port {} is allocated as a {} to an app that is not in the book",
+                    claim.port, claim.role
+                ))
+            });
+            continue;
+        };
+        with_ports.insert(app);
+        if !roles.insert((app, &claim.role)) {
+            found.push(Conflict {
+                apps: vec![app.clone()],
+                ..damage(format!("{app} has several ports as its {}", claim.role))
+            });
+        }
+        if Port::try_from(claim.port).is_err() {
+            found.push(Conflict {
+                apps: vec![app.clone()],
+                ..damage(format!("{app} has {} as its {}, which is no port", claim.port, claim.role))
+            });
+        }
+    }
+    for app in audit.apps.iter().filter(|app| !with_ports.contains(app)) {
+        found.push(Conflict {
+            apps: vec![app.clone()],
+            ..damage(format!("{app} is said to hold ports, and no port is allocated to it"))
+        });
+    }
+    for (port, claims) in by_port.into_iter().filter(|(_, claims)| claims.len() > 1) {
+        let name = |claim: &&Claim| {
+            let app = claim.app.as_deref().unwrap_or("an unknown app");
+            format!("{app} as its {}", claim.role)
+        };
+        let owners: Vec<String> = claims.iter().map(name).collect();
+        found.push(Conflict {
+            kind: ConflictKind::DuplicatePort,
+            port: Port::try_from(port).ok(),
+            apps: claims.iter().filter_map(|claim| claim.app.clone()).collect(),
+            message: format!("port {port} is allocated twice: to {}", owners.join(" and to ")),
+            hint: "release one of the apps and allocate its ports anew".to_owned(),
+        });
+    }
+    found
+}
+
+/// The rows against what the recorded changes add up to.
+fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
+    let mut expected: BTreeMap<AppKey, Ports> = BTreeMap::new();
+    for recorded in history {
+        match &recorded.change {
+            Change::Allocated { app, ports, .. } => {
+                expected.insert(app.clone(), ports.clone());
+            }
+            Change::Extended { app, ports } => {
+                expected.entry(app.clone()).or_default().extend(ports.clone());
+            }
+            Change::Released { app, .. } => {
+                expected.remove(app);
+            }
+            _ => {}
+        }
+    }
+    let expected: BTreeSet<(String, String, i64)> = expected
+        .iter()
+        .flat_map(|(app, ports)| {
+            ports.iter().map(move |(role, port)| {
+                (app.to_string(), role.to_string(), i64::from(port.get()))
+            })
+        })
+        .collect();
+    let rows: BTreeSet<(String, String, i64)> = audit
+        .claims
+        .iter()
+        .filter_map(|claim| Some((claim.app.clone()?, claim.role.clone(), claim.port)))
+        .collect();
+    let differs = |row: &(String, String, i64), says: &str| {
+        let (app, role, port) = row;
+        Conflict {
+            port: Port::try_from(*port).ok(),
+            apps: vec![app.clone()],
+            ..damage(format!("{app} has {port} as its {role} by the book's {says}"))
+        }
+    };
+    let only_rows = rows
+        .difference(&expected)
+        .map(|row| differs(row, "rows, but not by its history"));
+    let only_history = expected
+        .difference(&rows)
+        .map(|row| differs(row, "history, but not by its rows"));
+    only_rows.chain(only_history).collect()
+}
+
+/// A row that makes sense.
+struct ValidClaim {
+    port: Port,
+    app: AppKey,
+    role: String,
+}
+
+fn valid_claims(audit: &Audit) -> Vec<ValidClaim> {
+    let valid = |claim: &Claim| {
+        let (model, number) = claim.app.as_deref()?.rsplit_once("/app")?;
+        Some(ValidClaim {
+            port: Port::try_from(claim.port).ok()?,
+            app: AppKey::new(Model::new(model).ok()?, number.parse().ok()?),
+            role: claim.role.clone(),
+        })
+    };
+    audit.claims.iter().filter_map(valid).collect()
+}
+
+fn against_promises(claims: &[ValidClaim], promises: &Promises) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    let mut held: HashMap<&AppKey, BTreeMap<&str, Port>> = HashMap::new();
+    let mismatch = |port: Port, apps: Vec<String>, message: String| Conflict {
+        kind: ConflictKind::PreConfigMismatch,
+        port: Some(port),
+        apps,
+        message,
+        hint: "release the app and allocate it again, or correct the file".to_owned(),
+    };
+    for claim in claims {
+        held.entry(&claim.app)
+            .or_default()
+            .insert(&claim.role, claim.port);
+        if let Some(to) = promises.to(claim.port).filter(|to| **to != claim.app) {
+            let message = format!(
+                "port {} is promised to {to}, and allocated to {} as its {}",
+                claim.port, claim.app, claim.role
+            );
+            let apps = vec![claim.app.to_string(), to.to_string()];
+            found.push(mismatch(claim.port, apps, message));
+        }
+    }
+    for (app, promised) in promises.iter() {
+        let Some(held) = held.get(app) else { continue };
+        for (role, port) in promised {
+            if let Some(other) = held.get(role.as_str()).filter(|other| *other != port) {
+                let message =
+                    format!("{app} has {other} as its {role}, and {port} is promised to it");
+                found.push(mismatch(*other, vec![app.to_string()], message));
+            }
+        }
+    }
+    for (port, apps) in promises.disputed() {
+        let names: Vec<String> = apps.iter().map(ToString::to_string).collect();
+        let message = format!("port {port} is promised to {}", names.join(" and to "));
+        found.push(mismatch(port, names, message));
+    }
+    found
+}
+
+/// The rows against browsers, pools and the host's ephemeral range.
+fn against_rules(claims: &[ValidClaim], book: &SpaceBook, policy: &Policy) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    for ValidClaim { port, app, role } in claims {
+        let conflict = |kind, message: String, hint: &str| Conflict {
+            kind,
+            port: Some(*port),
+            apps: vec![app.to_string()],
+            message,
+            hint: hint.to_owned(),
+        };
+        if browser_blocked().contains(*port) {
+            found.push(conflict(
+                ConflictKind::BrowserBlocked,
+                format!("no browser opens port {port}, the {role} of {app}"),
+                "release the app and pin it to another port with --ports",
+            ));
+        }
+        if policy.ephemeral().contains(*port) {
+            found.push(conflict(
+                ConflictKind::EphemeralRange,
+                format!(
+                    "port {port}, the {role} of {app}, lies in the host's ephemeral range: an outgoing connection may take it"
+                ),
+                "reserve it on the host: `portbook doctor` shows the command",
+            ));
+        }
+        let foreign = |pool: &&portbook_model::Pool| {
+            pool.ports.contains(*port) && !pool.models.matches(&app.model)
+        };
+        if let Some(pool) = book.pools.values().find(foreign) {
+            found.push(conflict(
+                ConflictKind::PoolTrespass,
+                format!(
+                    "{app} has {port} as its {role}, which is of the pool `{}` for {}",
+                    pool.name, pool.models
+                ),
+                "release the app and allocate it again, or change the pool",
+            ));
+        }
+    }
+    found
+}
+
+fn lapsed_leases(allocations: &[Allocation]) -> Vec<Conflict> {
+    let now: Timestamp = std::time::SystemTime::now().into();
+    let lapsed = allocations.iter().filter_map(|allocation| {
+        let lease = allocation.lease.filter(|_| allocation.has_lapsed(now))?;
+        Some(Conflict {
+            kind: ConflictKind::Orphan,
+            port: allocation.ports.values().next().copied(),
+            apps: vec![allocation.app.to_string()],
+            message: format!(
+                "the lease of {} ended at {}, and its ports are not reclaimed yet",
+                allocation.app, lease.expires_at
+            ),
+            hint: "nothing needs doing: the next change of the book reclaims them".to_owned(),
+        })
+    });
+    lapsed.collect()
+}
+
+fn used_by(holder: &Holder, app: &AppKey) -> Conflict {
+    let how = match holder.usage {
+        portbook_model::SocketUse::Connected => "is the local end of a connection of",
+        _ => "is in use on this host by",
+    };
+    Conflict {
+        kind: ConflictKind::HostInUse,
+        port: Some(holder.port),
+        apps: vec![app.to_string()],
+        message: format!("port {} of {app} {how} {holder}", holder.port),
+        hint: "end that process, or release the app and allocate it again".to_owned(),
+    }
+}
+
+/// Who uses allocated ports on this host without being the app itself.
+///
+/// A port that the container engine holds is nobody's to judge here: whose container it is, only the
+/// engine knows.
+pub(crate) fn strangers(allocations: &[Allocation]) -> Result<Vec<(Holder, AppKey)>, Error> {
+    let owners: HashMap<Port, &AppKey> = allocations
+        .iter()
+        .flat_map(|held| held.ports.values().map(|port| (*port, &held.app)))
+        .collect();
+    let ports: PortSet = owners.keys().copied().collect();
+    if ports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holders = portbook_host::holders(&ports)?.into_iter();
+    let mut strangers: Vec<(Holder, AppKey)> = holders
+        .filter_map(|holder| {
+            let app = *owners.get(&holder.port)?;
+            let process = holder.process.as_ref();
+            let known = process
+                .is_some_and(|process| is_container_proxy(process) || is_own(process, app));
+            (!known).then(|| (holder, app.clone()))
+        })
+        .collect();
+    strangers.sort_by_key(|(holder, _)| (holder.port, holder.transport));
+    Ok(strangers)
+}
+
+/// Whether a process is the app's own: it runs in the app's directory, `{model identity}/app{n}`, or
+/// below it.
+fn is_own(process: &Process, app: &AppKey) -> bool {
+    process
+        .directory
+        .as_deref()
+        .is_some_and(|directory| lies_in_app_directory(directory, app))
+}
+
+fn lies_in_app_directory(directory: &Path, app: &AppKey) -> bool {
+    let name = format!("app{}", app.number);
+    directory.ancestors().any(|folder| {
+        let parent = folder.parent().and_then(Path::file_name);
+        folder.file_name().is_some_and(|folder| folder == name.as_str())
+            && parent.is_some_and(|parent| parent == app.model.identity())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_in_the_apps_directory_is_the_app() {
+        let app = AppKey::new(Model::new("x-ai/grok-4").unwrap(), "3".parse().unwrap());
+        let own = |path: &str| lies_in_app_directory(Path::new(path), &app);
+        assert!(own("/srv/apps/x-ai_grok-4/app3"));
+        assert!(own("/srv/apps/x-ai_grok-4/app3/backend"));
+        assert!(!own("/srv/apps/x-ai_grok-4/app31"));
+        assert!(!own("/srv/apps/x-ai_grok-4"));
+        assert!(!own("/srv/apps/other/app3"));
+        assert!(!own("/"));
+    }
+
+    fn claim(port: i64, app: Option<&str>, role: &str) -> Claim {
+        Claim {
+            port,
+            app: app.map(str::to_owned),
+            role: role.to_owned(),
+        }
+    }
+
+    #[test]
+    fn rows_that_another_hand_wrote_are_found_out() {
+        let audit = Audit {
+            claims: vec![
+                claim(5001, Some("m/app1"), "backend"),
+                claim(5001, Some("m/app2"), "backend"),
+                claim(70_000, Some("m/app2"), "frontend"),
+                claim(8001, None, "frontend"),
+            ],
+            apps: vec!["m/app1".into(), "m/app2".into(), "m/app3".into()],
+            damage: Vec::new(),
+        };
+        let messages: Vec<String> = within_rows(&audit).iter().map(ToString::to_string).collect();
+        let expected = [
+            "m/app2 has 70000 as its frontend, which is no port",
+            "port 8001 is allocated as a frontend to an app that is not in the book",
+            "m/app3 is said to hold ports, and no port is allocated to it",
+            "port 5001 is allocated twice: to m/app1 as its backend and to m/app2 as its backend",
+        ];
+        assert_eq!(messages, expected);
+    }
+}

@@ -1,0 +1,347 @@
+//! Everything that can go wrong, for whoever asked.
+
+use std::path::PathBuf;
+
+use portbook_apps::port_config::Unreadable;
+use portbook_host::HostError;
+use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
+use portbook_store::StoreError;
+
+use crate::configuration::ConfigurationError;
+use crate::import::FileProblem;
+
+/// Why a call did not do what was asked. Nothing was changed, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// What was given is no model.
+    #[error(transparent)]
+    Model(#[from] InvalidModel),
+    /// What was given is no app number.
+    #[error(transparent)]
+    AppNumber(#[from] InvalidAppNumber),
+    /// The store's address is none.
+    #[error("`{given}` says no place for a book: {reason}")]
+    StoreAddress {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The book refused what was asked.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// The app holds nothing.
+    #[error("{0} has no ports")]
+    NotFound(AppKey),
+    /// The app's lease has ended.
+    #[error("the lease of {app} ended at {ended}, and its ports are free for others")]
+    Lapsed {
+        /// The app.
+        app: AppKey,
+        /// When.
+        ended: portbook_model::Timestamp,
+    },
+    /// Nothing resembles the app.
+    #[error("no app {number} of a model like `{model}` is in the book")]
+    Unresolved {
+        /// The model asked for.
+        model: Model,
+        /// The app number asked for.
+        number: portbook_model::AppNumber,
+    },
+    /// Several apps resemble the one asked for equally.
+    #[error("`{wanted}` may mean {}", candidates(.found))]
+    Ambiguous {
+        /// The model asked for.
+        wanted: Model,
+        /// What it may mean.
+        found: Vec<AppKey>,
+    },
+    /// There is nothing to give back.
+    #[error("nothing to release: {}", nothing_held(.0))]
+    NothingToRelease(Vec<AppKey>),
+    /// The app lacks one of the pair's ports: somebody else's hand was in the book.
+    #[error("{0} lacks a backend or a frontend port in the book")]
+    IncompletePair(AppKey),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A file's content is not what it should be.
+    #[error("{}: {reason}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: Unreadable,
+    },
+    /// Some entries of a file cannot stand.
+    #[error(
+        "{}: {} of {total} entries cannot stand, so nothing was changed",
+        .path.display(), .problems.len()
+    )]
+    Entries {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, entry by entry.
+        problems: Vec<FileProblem>,
+        /// How many entries the file has.
+        total: usize,
+    },
+    /// An earlier database cannot be read.
+    #[error(transparent)]
+    Legacy(#[from] portbook_sqlite::legacy::LegacyError),
+    /// The book cannot be reached, read or trusted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk did not confirm a commit, and the book does not have it.
+    #[error("the commit failed and the book {location} does not hold it: {reason}")]
+    NotCommitted {
+        /// Where the book is.
+        location: String,
+        /// What the store said.
+        reason: String,
+    },
+    /// The disk did not confirm a commit, and the book could not be asked. **It may have happened.**
+    #[error(
+        "whether the book {location} took the change cannot be told: {reason}; ask again, which is safe"
+    )]
+    Unconfirmed {
+        /// Where the book is.
+        location: String,
+        /// What the store said.
+        reason: String,
+    },
+    /// The book is at a lower revision than was seen before: a backup was put back.
+    #[error(
+        "the book {location} went back from revision {seen} to {found}: it was restored from a backup, so nothing is written until this process is started anew"
+    )]
+    WentBack {
+        /// Where the book is.
+        location: String,
+        /// The highest revision seen.
+        seen: Revision,
+        /// The revision now.
+        found: Revision,
+    },
+    /// Another book lies where the book was.
+    #[error(
+        "another book ({found}) lies at {location}, where {seen} was: nothing is written until this process is started anew"
+    )]
+    Replaced {
+        /// Where the book is.
+        location: String,
+        /// The book that was there.
+        seen: BookId,
+        /// The book there now.
+        found: BookId,
+    },
+    /// Too many callers wait.
+    #[error("{0} callers wait for the book already: ask again in a moment")]
+    QueueFull(usize),
+    /// Commit after commit was refused or came too late.
+    #[error("the book {location} refused the commit {tries} times in a row: {reason}")]
+    Contended {
+        /// Where the book is.
+        location: String,
+        /// How often it was tried.
+        tries: u32,
+        /// The last refusal.
+        reason: String,
+    },
+    /// The machine does not say what it must be asked.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// What befell the commit that this call shared with others.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
+    /// A fault of portbook's own.
+    #[error("portbook failed: {0}; this is a fault of its own, please report it")]
+    Internal(String),
+}
+
+fn candidates(found: &[AppKey]) -> String {
+    let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}
+
+fn nothing_held(apps: &[AppKey]) -> String {
+    match apps {
+        [] => "no app was named".to_owned(),
+        [app] => format!("{app} has no ports"),
+        [first, .., last] => format!("none of {} apps from {first} to {last} has ports", apps.len()),
+    }
+}
+
+/// What kind of failure it is, as the command's exit status says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The answer is no: not found, nothing to release, a conflict. Exit status 1.
+    No,
+    /// The call or its input is wrong. Exit status 2.
+    Input,
+    /// No eligible port is left. Exit status 3.
+    Exhausted,
+    /// The book cannot be reached, read or trusted. Exit status 4.
+    Book,
+    /// Anything else. Exit status 5.
+    Other,
+}
+
+impl Failure {
+    /// The command's exit status.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Failure::No => 1,
+            Failure::Input => 2,
+            Failure::Exhausted => 3,
+            Failure::Book => 4,
+            Failure::Other => 5,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Error::Refused(Box::new(refusal))
+    }
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn failure(&self) -> Failure {
+        self.class().0
+    }
+
+    /// The error's name for programs, stable across versions.
+    pub fn code(&self) -> &'static str {
+        self.class().1
+    }
+
+    fn class(&self) -> (Failure, &'static str) {
+        match self {
+            Error::Configuration(_) => (Failure::Input, "bad-configuration"),
+            Error::Model(_) => (Failure::Input, "bad-model"),
+            Error::AppNumber(_) => (Failure::Input, "bad-app-number"),
+            Error::StoreAddress { .. } => (Failure::Input, "bad-store"),
+            Error::Refused(refusal) => refusal_class(refusal),
+            Error::NotFound(_) | Error::Unresolved { .. } => (Failure::No, "not-found"),
+            Error::Lapsed { .. } => (Failure::No, "lease-ended"),
+            Error::Ambiguous { .. } => (Failure::No, "ambiguous"),
+            Error::NothingToRelease(_) => (Failure::No, "nothing-to-release"),
+            Error::File { .. } => (Failure::Input, "unreadable-file"),
+            Error::Unreadable { .. } => (Failure::Input, "bad-file"),
+            Error::Legacy(_) => (Failure::Input, "bad-file"),
+            Error::Entries { .. } => (Failure::Input, "bad-entries"),
+            Error::IncompletePair(_) => (Failure::Book, "book-damaged"),
+            Error::Store(error) => (Failure::Book, store_code(error)),
+            Error::NotCommitted { .. } => (Failure::Book, "not-committed"),
+            Error::Unconfirmed { .. } => (Failure::Book, "unconfirmed"),
+            Error::WentBack { .. } | Error::Replaced { .. } => (Failure::Book, "book-went-back"),
+            Error::QueueFull(_) => (Failure::Book, "queue-full"),
+            Error::Contended { .. } => (Failure::Book, "contended"),
+            Error::Host(_) => (Failure::Other, "host-unknown"),
+            Error::Shared(error) => error.class(),
+            Error::Internal(_) => (Failure::Other, "internal"),
+        }
+    }
+
+    /// What to do about it, in a sentence.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::Shared(error) => return error.hint(),
+            Error::Refused(refusal) => return refusal_hint(refusal),
+            Error::NotFound(app) | Error::Lapsed { app, .. } => {
+                return Some(format!("portbook allocate {}", command_words(app)));
+            }
+            Error::Unresolved { .. } => "`portbook list` shows the apps that are in the book",
+            Error::Ambiguous { .. } => "name one of them as the book spells it",
+            Error::NothingToRelease(_) => "`portbook list` shows what there is to release",
+            Error::Entries { .. } => "correct the entries and import the file again",
+            Error::IncompletePair(_) => "`portbook check` shows what is wrong with the book",
+            Error::Store(StoreError::Damaged { .. }) => {
+                "`portbook check` shows what is wrong; put a backup back, or export what can be read"
+            }
+            Error::Store(StoreError::Unreachable { .. }) => {
+                "name another place with --store, or see `portbook doctor`"
+            }
+            Error::Store(StoreError::Busy { .. }) => {
+                "ask again; if that process hangs, end it: nothing is lost"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn command_words(app: &AppKey) -> String {
+    let model = app.model.spelling();
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
+    if model.chars().all(plain) {
+        format!("{model} {}", app.number)
+    } else {
+        format!("'{}' {}", model.replace('\'', r"'\''"), app.number)
+    }
+}
+
+fn refusal_class(refusal: &Refusal) -> (Failure, &'static str) {
+    match refusal {
+        Refusal::UnknownRole(_) => (Failure::Input, "unknown-role"),
+        Refusal::PinsForSeveral(_) | Refusal::PinnedTwice(_) => (Failure::Input, "bad-ports"),
+        Refusal::ZeroTtl => (Failure::Input, "bad-ttl"),
+        Refusal::PinTaken { .. } | Refusal::PinDiffers { .. } => (Failure::No, "port-taken"),
+        Refusal::Exhausted(_) => (Failure::Exhausted, "exhausted"),
+        Refusal::NothingToRenew(_) => (Failure::No, "not-found"),
+        Refusal::NoLease(_) => (Failure::No, "no-lease"),
+        Refusal::Import(_) => (Failure::Input, "bad-entries"),
+        Refusal::PoolOverlaps { .. } | Refusal::PoolExists(_) => (Failure::No, "pool-exists"),
+        Refusal::NoPool(_) => (Failure::No, "not-found"),
+        Refusal::Host(_) => (Failure::Other, "host-unknown"),
+    }
+}
+
+fn refusal_hint(refusal: &Refusal) -> Option<String> {
+    let hint = match refusal {
+        Refusal::UnknownRole(role) => {
+            return Some(format!(
+                "name its ports in the configuration: [ranges.{role}] base = 15001"
+            ));
+        }
+        Refusal::PinTaken {
+            reason: portbook_model::Ineligible::InUse(_),
+            ..
+        } => "if that is the app itself, add --no-host-check",
+        Refusal::PinTaken { .. } => "leave --ports out to get the lowest free ports",
+        Refusal::PinDiffers { .. } => "release the app first, then ask for the ports",
+        Refusal::Exhausted(_) => {
+            "release apps that are gone, widen the ranges in the configuration, or use another --space"
+        }
+        Refusal::NoPool(_) => "`portbook pool list` shows the pools",
+        Refusal::PoolExists(_) => "remove it first, or give the new one another name",
+        Refusal::Host(_) => "--no-host-check does without",
+        Refusal::NoLease(_) => "an allocation without --ttl never ends",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unreachable { .. } => "book-unreachable",
+        StoreError::NotABook { .. } => "not-a-book",
+        StoreError::TooNew { .. } => "book-too-new",
+        StoreError::Damaged { .. } => "book-damaged",
+        StoreError::NetworkFileSystem { .. } => "network-file-system",
+        StoreError::Full { .. } => "disk-full",
+        StoreError::ReadOnly { .. } => "book-read-only",
+        StoreError::Busy { .. } => "book-busy",
+        StoreError::Failed { .. } => "book-failed",
+    }
+}

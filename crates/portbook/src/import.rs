@@ -1,0 +1,193 @@
+//! Files that name apps with their ports, on their way into the book.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use portbook_apps::port_config::{Listing, Problem, is_sqlite};
+use portbook_model::{
+    AppKey, AppNumber, Command, ImportEntry, ImportProblem, Model, Needs, Port, Ports, Role, Space,
+    SpaceBook, Timestamp, browser_blocked, import_problems,
+};
+use portbook_sqlite::legacy::LegacyRow;
+use portbook_store::Reading;
+use serde::Serialize;
+
+use crate::Error;
+use crate::promises::{parse, read_file};
+
+/// What is wrong, or worth knowing, about one entry of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileProblem {
+    /// The line on which it stands, or in an earlier database the row; counted from 1.
+    pub line: usize,
+    /// What it is.
+    pub message: String,
+}
+
+impl FileProblem {
+    pub(crate) fn of(problem: &Problem) -> Self {
+        Self {
+            line: problem.line,
+            message: problem.fault.to_string(),
+        }
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// How many apps were registered.
+    pub imported: usize,
+    /// How many had these ports already.
+    pub unchanged: usize,
+    /// What is worth knowing: ports that no browser opens.
+    pub warnings: Vec<FileProblem>,
+}
+
+/// A file that names apps, read and judged by itself.
+pub(crate) struct File {
+    path: PathBuf,
+    entries: Vec<(usize, ImportEntry)>,
+    problems: Vec<FileProblem>,
+}
+
+impl File {
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        if begins_as_sqlite(path)? {
+            return Ok(Self::of_rows(path, portbook_sqlite::read_legacy(path)?));
+        }
+        Ok(Self::of_listing(path, parse(path, &read_file(path)?)?))
+    }
+
+    fn of_listing(path: &Path, listing: Listing) -> Self {
+        Self {
+            path: path.to_owned(),
+            problems: listing.problems.iter().map(FileProblem::of).collect(),
+            entries: listing
+                .entries
+                .into_iter()
+                .map(|listed| (listed.line, listed.entry))
+                .collect(),
+        }
+    }
+
+    fn of_rows(path: &Path, rows: Vec<LegacyRow>) -> Self {
+        let mut file = Self {
+            path: path.to_owned(),
+            entries: Vec::with_capacity(rows.len()),
+            problems: Vec::new(),
+        };
+        for row in rows {
+            let line = usize::try_from(row.row).unwrap_or(0);
+            match entry_of_row(&row) {
+                Ok(entry) => file.entries.push((line, entry)),
+                Err(message) => file.problems.push(FileProblem { line, message }),
+            }
+        }
+        file
+    }
+
+    pub(crate) fn entries(&self) -> Vec<ImportEntry> {
+        self.entries.iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Everything that is wrong: with the file by itself and against the book, in the file's order.
+    pub(crate) fn problems(
+        &self,
+        reading: &mut dyn Reading,
+        space: &Space,
+    ) -> Result<Vec<FileProblem>, Error> {
+        let entries = self.entries();
+        let command = Command {
+            space: space.clone(),
+            ask: portbook_model::Ask::Import {
+                entries: entries.clone(),
+            },
+        };
+        let mut book: SpaceBook = reading.space(space, Timestamp::from_millis(i64::MAX))?;
+        for needs in Needs::of([&command]).values() {
+            reading.load(space, needs, &mut book)?;
+        }
+        let mut problems = self.problems.clone();
+        problems.extend(self.located(&import_problems(&book, &entries)));
+        problems.sort_by_key(|problem| problem.line);
+        Ok(problems)
+    }
+
+    /// The planner's verdicts with the lines that they are about.
+    pub(crate) fn located(&self, problems: &[ImportProblem]) -> Vec<FileProblem> {
+        let line = |entry: usize| self.entries.get(entry).map_or(0, |(line, _)| *line);
+        problems
+            .iter()
+            .map(|problem| FileProblem {
+                line: line(problem.entry),
+                message: problem.fault.to_string(),
+            })
+            .collect()
+    }
+
+    pub(crate) fn refused(&self, problems: Vec<FileProblem>) -> Error {
+        Error::Entries {
+            path: self.path.clone(),
+            total: self.entries.len() + self.problems.len(),
+            problems,
+        }
+    }
+
+    pub(crate) fn report(&self, imported: usize, unchanged: usize) -> ImportReport {
+        let blocked = self.entries.iter().flat_map(|(line, entry)| {
+            let ports = entry.ports.iter();
+            ports
+                .filter(|(_, port)| browser_blocked().contains(**port))
+                .map(|(role, port)| FileProblem {
+                    line: *line,
+                    message: format!(
+                        "port {port}, the {role} of {}, is one that no browser opens",
+                        entry.app
+                    ),
+                })
+        });
+        ImportReport {
+            imported,
+            unchanged,
+            warnings: blocked.collect(),
+        }
+    }
+}
+
+/// Whether the file is a database, which is opened and not read. What cannot be looked into, such as
+/// standard input, is none.
+fn begins_as_sqlite(path: &Path) -> Result<bool, Error> {
+    let failed = |error: std::io::Error| Error::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(false);
+    }
+    let mut beginning = Vec::new();
+    file.take(16).read_to_end(&mut beginning).map_err(failed)?;
+    Ok(is_sqlite(&beginning))
+}
+
+/// A row of an earlier database as an entry, or what is wrong with it.
+fn entry_of_row(row: &LegacyRow) -> Result<ImportEntry, String> {
+    let model = Model::new(&row.model).map_err(|error| error.to_string())?;
+    let number: AppNumber = row.app_num.parse().map_err(display)?;
+    let port = |text: &str| text.parse::<Port>().map_err(display);
+    let (backend, frontend) = (port(&row.backend)?, port(&row.frontend)?);
+    let app = AppKey::new(model, number);
+    if backend == frontend {
+        return Err(format!("{app} has port {backend} as its backend and its frontend"));
+    }
+    Ok(ImportEntry {
+        app,
+        ports: Ports::from([(Role::backend(), backend), (Role::frontend(), frontend)]),
+        created_at: row.created_at,
+    })
+}
+
+fn display(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,78 @@
+//! From a store's address to the open store.
+
+use std::path::{Path, PathBuf};
+
+use portbook_sqlite::SqliteStore;
+use portbook_store::{Store, StoreError};
+
+use crate::Error;
+
+/// Opens the book at this address: `sqlite:PATH`, or a path.
+pub(crate) fn store(address: &str) -> Result<Box<dyn Store>, Error> {
+    let path = sqlite_path(address)?;
+    refuse_network_file_system(&path)?;
+    Ok(Box::new(SqliteStore::open(
+        &path,
+        portbook_sqlite::Options::default(),
+    )?))
+}
+
+/// The file that an address names.
+pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
+    let wrong = |reason: &str| {
+        Err(Error::StoreAddress {
+            given: address.to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    let scheme = address.split_once(':').map(|(scheme, _)| scheme);
+    let path = match scheme {
+        Some("sqlite") => {
+            let path = &address["sqlite:".len()..];
+            path.strip_prefix("//").unwrap_or(path)
+        }
+        Some("postgres" | "postgresql" | "etcd" | "http" | "https" | "unix") => {
+            return wrong("this version keeps books in SQLite files only: write sqlite:PATH");
+        }
+        Some(other) if !other.contains('/') && !Path::new(address).exists() => {
+            return wrong(&format!("`{other}:` is unknown: write sqlite:PATH"));
+        }
+        _ => address,
+    };
+    if path.is_empty() {
+        return wrong("it names no file: write sqlite:PATH");
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// SQLite's locks and its shared memory do not work between the machines of a network file system.
+fn refuse_network_file_system(path: &Path) -> Result<(), Error> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = absolute.ancestors().find(|folder| folder.exists());
+    let system = existing.and_then(|folder| portbook_host::file_system(folder).ok());
+    match system {
+        Some(system) if system.is_network => Err(StoreError::NetworkFileSystem {
+            location: path.display().to_string(),
+            kind: system.name,
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_file() {
+        let path = |address| sqlite_path(address).ok();
+        assert_eq!(path("sqlite:/a/b.db"), Some("/a/b.db".into()));
+        assert_eq!(path("sqlite:///a/b.db"), Some("/a/b.db".into()));
+        assert_eq!(path("sqlite:b.db"), Some("b.db".into()));
+        assert_eq!(path("./b.db"), Some("./b.db".into()));
+        for bad in ["", "sqlite:", "mysql://host/x", "etcd://host:2379/x"] {
+            assert_eq!(path(bad), None, "{bad:?} was taken for a file");
+        }
+    }
+}

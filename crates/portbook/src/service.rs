@@ -1,0 +1,477 @@
+//! The one entry point to a book.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use portbook_apps::export::PortConfiguration;
+use portbook_host::LocalHost;
+use portbook_model::{
+    Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, HostView,
+    Match, Model, ModelPattern, Outcome, Policy, Pool, PoolName, PortSet, Ports, Recorded, Refusal,
+    Resolution, Role, Space, SpaceBook, Span, Timestamp, resolve,
+};
+use portbook_store::{Filter, HistoryFilter, Reading, Store};
+
+use crate::check::Conflict;
+use crate::configuration::Configuration;
+use crate::import::{self, ImportReport};
+use crate::promises::PromiseSource;
+use crate::usage::{PortLine, Stats};
+use crate::writer::Writer;
+use crate::{Error, PortPair, open};
+
+/// Gives every app its own ports, and keeps them: all that the command, the server and the bindings
+/// do goes through here.
+///
+/// Safe to share between threads; as many processes as like may each have one on the same book. An
+/// answer is given only after its commit is on the disk.
+///
+/// ```
+/// # fn main() -> Result<(), portbook::Error> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("portbook.db");
+/// use portbook::{Configuration, Environment, Flags, PortAllocationService};
+///
+/// let flags = Flags {
+///     store: Some(format!("sqlite:{}", path.display())),
+///     ..Flags::default()
+/// };
+/// let configuration = Configuration::load(&flags, &Environment::of_process())?;
+/// let service = PortAllocationService::open(&configuration)?;
+/// let pair = service.get_or_allocate_ports("openai_gpt-4", 1)?;
+/// assert_eq!(service.get_or_allocate_ports("openai_gpt-4", 1)?, pair);
+/// # Ok(())
+/// # }
+/// ```
+pub struct PortAllocationService {
+    writer: Writer,
+    space: Space,
+    promises: Option<PromiseSource>,
+}
+
+/// An app that was looked up with fallbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// What it holds.
+    pub allocation: Allocation,
+    /// In which way it was found.
+    pub way: Match,
+}
+
+impl PortAllocationService {
+    /// Opens the book that the configuration names, and makes it where there is none.
+    pub fn open(configuration: &Configuration) -> Result<Self, Error> {
+        let store = open::store(&configuration.store.value)?;
+        Ok(Self::with_store(store, configuration))
+    }
+
+    /// The service over a store that is open already.
+    pub fn with_store(store: Box<dyn Store>, configuration: &Configuration) -> Self {
+        let policy = configuration.policy().clone().with_ephemeral(ephemeral_ports());
+        let promises = configuration.port_config.as_ref();
+        Self {
+            writer: Writer::new(
+                store,
+                policy,
+                configuration.host_check.value,
+                actor(),
+            ),
+            space: configuration.space.value.clone(),
+            promises: promises.map(|file| PromiseSource::new(file.value.clone())),
+        }
+    }
+
+    /// The port space that this service works in.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The rules that ports are given out by.
+    pub fn policy(&self) -> &Policy {
+        self.writer.policy()
+    }
+
+    /// Where the book is, without passwords.
+    pub fn location(&self) -> String {
+        self.writer.store().location()
+    }
+
+    /// The app's pair of ports: those it has, else new ones, which are its own from then on.
+    ///
+    /// Idempotent, and atomic among any number of threads and processes.
+    pub fn get_or_allocate_ports(&self, model: &str, app_num: u32) -> Result<PortPair, Error> {
+        let request = AllocationRequest::plain(vec![app_key(model, app_num)?]);
+        match self.allocate(&request)?.as_slice() {
+            [grant] => PortPair::of(&grant.allocation),
+            grants => Err(internal("one grant", grants)),
+        }
+    }
+
+    /// Gets or allocates ports for several apps in one atomic step: all of them or none.
+    pub fn allocate(&self, request: &AllocationRequest) -> Result<Vec<Grant>, Error> {
+        let news = match &self.promises {
+            Some(source) => source.news()?,
+            None => None,
+        };
+        if news.is_none() {
+            if let Some(grants) = self.standing(request)? {
+                return Ok(grants);
+            }
+        }
+        let mut asks = Vec::with_capacity(2);
+        let stamp = news.map(|(file, stamp)| {
+            asks.push(Ask::Promise { file });
+            stamp
+        });
+        asks.push(Ask::Allocate(request.clone()));
+        let mut outcomes = self.submit(asks)?;
+        if let (Some(source), Some(stamp)) = (&self.promises, stamp) {
+            source.note(stamp);
+        }
+        match outcomes.pop() {
+            Some(Ok(Outcome::Allocated(grants))) => Ok(grants),
+            Some(Err(refusal)) => Err(refusal.into()),
+            other => Err(internal("grants", other)),
+        }
+    }
+
+    /// The grants for apps that all hold what is asked already: no turn is needed for those.
+    fn standing(&self, request: &AllocationRequest) -> Result<Option<Vec<Grant>>, Error> {
+        if request.ttl.is_some() || request.explain {
+            return Ok(None);
+        }
+        let mut roles: Vec<&Role> = self.policy().base_roles().iter().collect();
+        roles.extend(request.roles.iter());
+        let now = self.now();
+        let mut reading = self.reading()?;
+        let mut grants = Vec::with_capacity(request.apps.len());
+        for app in &request.apps {
+            let record = reading.app(&self.space, app)?;
+            let Some(allocation) = record.as_ref().and_then(AppRecord::held) else {
+                return Ok(None);
+            };
+            let has_pins = request
+                .pins
+                .iter()
+                .all(|(role, port)| allocation.ports.get(role) == Some(port));
+            let has_roles = roles.iter().all(|role| allocation.ports.contains_key(*role));
+            if allocation.has_lapsed(now) || !has_pins || !has_roles {
+                return Ok(None);
+            }
+            grants.push(Grant {
+                allocation: allocation.clone(),
+                created: false,
+                added: Vec::new(),
+                in_use: Vec::new(),
+                explanation: None,
+            });
+        }
+        Ok(Some(grants))
+    }
+
+    /// What an app holds.
+    pub fn get(&self, app: &AppKey) -> Result<Allocation, Error> {
+        let record = self.reading()?.app(&self.space, app)?;
+        match record {
+            Some(AppRecord::Held(allocation)) => self.unless_lapsed(allocation),
+            Some(AppRecord::Former(former)) => Err(Error::NotFound(former.app)),
+            None => Err(Error::NotFound(app.clone())),
+        }
+    }
+
+    fn unless_lapsed(&self, allocation: Allocation) -> Result<Allocation, Error> {
+        match allocation.lease {
+            Some(lease) if allocation.has_lapsed(self.now()) => Err(Error::Lapsed {
+                app: allocation.app,
+                ended: lease.expires_at,
+            }),
+            _ => Ok(allocation),
+        }
+    }
+
+    /// Looks an app up with fallbacks, and refuses to guess between two.
+    pub fn resolve(&self, model: &Model, number: AppNumber) -> Result<Resolved, Error> {
+        let filter = Filter {
+            space: self.space.clone(),
+            models: None,
+            number: Some(number),
+        };
+        let now = self.now();
+        let mut candidates = self.reading()?.allocations(&filter)?;
+        candidates.retain(|allocation| !allocation.has_lapsed(now));
+        let models: Vec<Model> = candidates
+            .iter()
+            .map(|allocation| allocation.app.model.clone())
+            .collect();
+        match resolve(model, &models) {
+            Resolution::Found(found, way) => {
+                let allocation = candidates
+                    .iter()
+                    .find(|allocation| allocation.app.model == *found);
+                let allocation = allocation.ok_or_else(|| internal("a candidate", found))?;
+                Ok(Resolved {
+                    allocation: allocation.clone(),
+                    way,
+                })
+            }
+            Resolution::Ambiguous(found, _) => Err(Error::Ambiguous {
+                wanted: model.clone(),
+                found: found
+                    .into_iter()
+                    .map(|model| AppKey::new(model.clone(), number))
+                    .collect(),
+            }),
+            Resolution::Nothing => Err(Error::Unresolved {
+                model: model.clone(),
+                number,
+            }),
+        }
+    }
+
+    /// Gives an app's ports back; `false` when it held none.
+    pub fn release_ports(&self, model: &str, app_num: u32) -> Result<bool, Error> {
+        let released = self.release(vec![app_key(model, app_num)?])?;
+        Ok(released.iter().any(|(_, ports)| ports.is_some()))
+    }
+
+    /// Gives back what these apps hold, in one atomic step, and says what each held.
+    pub fn release(&self, apps: Vec<AppKey>) -> Result<Vec<(AppKey, Option<Ports>)>, Error> {
+        match self.ask(Ask::Release { apps })? {
+            Outcome::Released(released) => Ok(released),
+            other => Err(internal("releases", other)),
+        }
+    }
+
+    /// Moves the end of an app's lease to `ttl` from now, or to the lease's own length from now.
+    pub fn renew(&self, app: AppKey, ttl: Option<Span>) -> Result<Allocation, Error> {
+        match self.ask(Ask::Renew { app, ttl })? {
+            Outcome::Renewed(allocation) => Ok(allocation),
+            other => Err(internal("a lease", other)),
+        }
+    }
+
+    /// Reclaims every allocation whose lease has ended, as each change of the book does, too.
+    pub fn expire(&self) -> Result<(), Error> {
+        self.ask(Ask::Expire).map(|_| ())
+    }
+
+    /// What the space's apps hold, by model, then app number; with `models`, those of the models that
+    /// match.
+    pub fn allocations(&self, models: Option<ModelPattern>) -> Result<Vec<Allocation>, Error> {
+        let filter = Filter {
+            space: self.space.clone(),
+            models,
+            number: None,
+        };
+        let now = self.now();
+        let mut allocations = self.reading()?.allocations(&filter)?;
+        allocations.retain(|allocation| !allocation.has_lapsed(now));
+        Ok(allocations)
+    }
+
+    /// Every app's ports, by model, then app number, with whether they are usable.
+    pub fn get_all_allocations(&self) -> Result<Vec<PortConfiguration>, Error> {
+        self.configurations(None)
+    }
+
+    /// The ports of the apps of the models that match, with whether they are usable.
+    pub fn configurations(
+        &self,
+        models: Option<ModelPattern>,
+    ) -> Result<Vec<PortConfiguration>, Error> {
+        let allocations = self.allocations(models)?;
+        let strangers = self.ports_of_strangers(&allocations);
+        let usable = |allocation: &Allocation| {
+            let mut ports = allocation.ports.values();
+            ports.all(|port| !strangers.contains(*port) && self.policy().blocked(*port).is_none())
+        };
+        let configuration = |allocation: &Allocation| {
+            PortConfiguration::new(
+                allocation.app.clone(),
+                allocation.ports.clone(),
+                usable(allocation),
+                self.space.clone(),
+                allocation.created_at,
+            )
+            .map_err(|incomplete| Error::IncompletePair(incomplete.app))
+        };
+        allocations.iter().map(configuration).collect()
+    }
+
+    /// The allocated ports that are known to be used by somebody else. A machine that does not say
+    /// who has its ports makes none known.
+    fn ports_of_strangers(&self, allocations: &[Allocation]) -> PortSet {
+        if !self.writer.checks_host() {
+            return PortSet::new();
+        }
+        crate::check::strangers(allocations)
+            .map(|found| found.into_iter().map(|(holder, _)| holder.port).collect())
+            .unwrap_or_default()
+    }
+
+    /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.
+    pub fn check_port_conflicts(&self) -> Result<Vec<Conflict>, Error> {
+        self.check(self.writer.checks_host())
+    }
+
+    /// Every conflict, with or without a look at this host.
+    pub fn check(&self, host: bool) -> Result<Vec<Conflict>, Error> {
+        let known = match &self.promises {
+            Some(source) => Some(source.read()?),
+            None => None,
+        };
+        crate::check::conflicts(&mut *self.reading()?, &self.space, self.policy(), known, host)
+    }
+
+    /// What happened, oldest first; with `last`, the last so many changes.
+    pub fn history(
+        &self,
+        models: Option<ModelPattern>,
+        number: Option<AppNumber>,
+        last: Option<usize>,
+    ) -> Result<Vec<Recorded>, Error> {
+        let filter = HistoryFilter {
+            of: Filter {
+                space: self.space.clone(),
+                models,
+                number,
+            },
+            last,
+        };
+        Ok(self.reading()?.history(&filter)?)
+    }
+
+    /// How much is allocated, by model and range.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let allocations = self.allocations(None)?;
+        let book = self.space_book()?;
+        Ok(Stats::of(&self.space, &allocations, &book, self.policy()))
+    }
+
+    /// What each port of the line is used for; with the host's use where it may be looked at.
+    pub fn port_line(&self) -> Result<PortLine, Error> {
+        let allocations = self.allocations(None)?;
+        let book = self.space_book()?;
+        let mut in_use = PortSet::new();
+        if self.writer.checks_host() {
+            in_use.extend(portbook_host::listeners()?.into_iter().map(|socket| socket.port));
+        }
+        Ok(PortLine::of(&allocations, &book, self.policy(), &in_use))
+    }
+
+    fn space_book(&self) -> Result<SpaceBook, Error> {
+        Ok(self.reading()?.space(&self.space, self.now())?)
+    }
+
+    /// The pools, by name.
+    pub fn pools(&self) -> Result<BTreeMap<PoolName, Pool>, Error> {
+        Ok(self.space_book()?.pools)
+    }
+
+    /// Reserves a stretch of ports for some models; `false` when it is so already.
+    pub fn add_pool(&self, pool: Pool) -> Result<bool, Error> {
+        match self.ask(Ask::AddPool { pool })? {
+            Outcome::PoolAdded(added) => Ok(added),
+            other => Err(internal("a pool", other)),
+        }
+    }
+
+    /// Gives a pool up.
+    pub fn remove_pool(&self, name: PoolName) -> Result<Pool, Error> {
+        match self.ask(Ask::RemovePool { name })? {
+            Outcome::PoolRemoved(pool) => Ok(pool),
+            other => Err(internal("a pool", other)),
+        }
+    }
+
+    /// Registers the apps that a file names, all of them or none: a `port_config.json`, an earlier
+    /// SQLite database, or an export of portbook's.
+    pub fn import(&self, path: &Path) -> Result<ImportReport, Error> {
+        let file = import::File::read(path)?;
+        let problems = file.problems(&mut *self.reading()?, &self.space)?;
+        if !problems.is_empty() {
+            return Err(file.refused(problems));
+        }
+        let entries = file.entries();
+        match self.submit(vec![Ask::Import { entries }])?.pop() {
+            Some(Ok(Outcome::Imported {
+                registered,
+                unchanged,
+            })) => Ok(file.report(registered, unchanged)),
+            // Somebody took a port between the look and the turn.
+            Some(Err(Refusal::Import(problems))) => Err(file.refused(file.located(&problems))),
+            Some(Err(refusal)) => Err(refusal.into()),
+            other => Err(internal("an import", other)),
+        }
+    }
+
+    /// Lets the promises of a file go that the book knows; `false` when it knows of none.
+    pub fn forget_promises(&self, source: &str) -> Result<bool, Error> {
+        let source = source.to_owned();
+        match self.ask(Ask::Unpromise { source })? {
+            Outcome::Unpromised(forgotten) => Ok(forgotten),
+            other => Err(internal("promises", other)),
+        }
+    }
+
+    /// Every port space of the book that has something in it.
+    pub fn spaces(&self) -> Result<Vec<Space>, Error> {
+        Ok(self.reading()?.spaces()?)
+    }
+
+    /// What this machine says about a port, where the service may ask it.
+    pub fn host_view(&self) -> Option<impl HostView + use<>> {
+        self.writer.checks_host().then(LocalHost::new)
+    }
+
+    fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
+        Ok(self.writer.store().read()?)
+    }
+
+    fn now(&self) -> Timestamp {
+        std::time::SystemTime::now().into()
+    }
+
+    fn submit(&self, asks: Vec<Ask>) -> Result<Vec<Result<Outcome, Refusal>>, Error> {
+        let command = |ask| Command {
+            space: self.space.clone(),
+            ask,
+        };
+        self.writer.submit(asks.into_iter().map(command).collect())
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Outcome, Error> {
+        match self.submit(vec![ask])?.pop() {
+            Some(answer) => Ok(answer?),
+            None => Err(internal("an answer", "none")),
+        }
+    }
+}
+
+fn app_key(model: &str, app_num: u32) -> Result<AppKey, Error> {
+    let number = AppNumber::try_from(i64::from(app_num))?;
+    Ok(AppKey::new(Model::new(model)?, number))
+}
+
+fn internal(wanted: &str, got: impl std::fmt::Debug) -> Error {
+    Error::Internal(format!("{wanted} expected, {got:?} found"))
+}
+
+/// The ports from which this host takes the local ends of outgoing connections.
+fn ephemeral_ports() -> PortSet {
+    let mut ports: PortSet = portbook_host::ephemeral_range()
+        .into_iter()
+        .flat_map(|range| range.ports())
+        .collect();
+    if let Ok(reserved) = portbook_host::reserved_ports() {
+        ports.subtract(&reserved);
+    }
+    ports
+}
+
+/// Who asks, for the history.
+fn actor() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let user = user.unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    format!("{user} (pid {})", std::process::id())
+}

@@ -1,0 +1,388 @@
+//! The one writer of a process: callers queue, one of them leads.
+//!
+//! Whoever finds nobody leading takes everything that waits, up to [`MOST_REQUESTS`], waits once for the
+//! store's turn, plans all of it on one reading, commits once, and tells everybody. Then the lead
+//! passes to the first who still waits. No thread of our own is needed, a lone caller pays for no
+//! hand-over, and sixty-four callers share one fsync.
+//!
+//! Between commits the writer keeps what a plan always needs (the taken ports, promises and pools of
+//! each space it has met) and brings it up to date from the changes that others committed. Apps are
+//! read anew for each batch, so nothing is ever refused from memory alone.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use portbook_host::LocalHost;
+use portbook_model::{
+    Ask, Batch, Book, Command, CommitId, Head, HostView, Needs, Outcome, Plan, Policy, Refusal,
+    Revision, Timestamp, UncheckedHost, plan,
+};
+use portbook_store::{CommitError, Store, Turn};
+
+use crate::Error;
+
+/// How many requests share a commit at most.
+const MOST_REQUESTS: usize = 64;
+/// How many callers may wait.
+const MOST_WAITING: usize = 4096;
+/// How long a caller waits for its turn among other processes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a plan is made anew after somebody else's commit came first.
+const MOST_TRIES: u32 = 100;
+/// Beyond so many unseen changes, reading a space anew is quicker than following them.
+const MOST_CHANGES_FOLLOWED: u64 = 10_000;
+
+/// The answers to one request's commands, in order.
+pub(crate) type Answers = Vec<Result<Outcome, Refusal>>;
+
+/// What a request ends with: its answers, or one failure that befell the whole batch.
+type Ending = Result<Answers, Arc<Error>>;
+
+pub(crate) struct Writer {
+    store: Box<dyn Store>,
+    policy: Policy,
+    host_check: bool,
+    actor: String,
+    queue: Mutex<Queue>,
+    known: Mutex<Option<Book>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Ticket>>,
+    led: bool,
+}
+
+/// A caller's place in the queue.
+struct Ticket {
+    commands: Vec<Command>,
+    place: Mutex<Place>,
+    changed: Condvar,
+}
+
+enum Place {
+    Waiting,
+    Leading,
+    Ended(Ending),
+}
+
+impl Ticket {
+    fn new(commands: Vec<Command>) -> Arc<Self> {
+        Arc::new(Self {
+            commands,
+            place: Mutex::new(Place::Waiting),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn put(&self, place: Place) {
+        *lock(&self.place) = place;
+        self.changed.notify_one();
+    }
+
+    /// Waits until the request has ended (`Some`) or the lead has come to its caller (`None`).
+    fn wait(&self) -> Option<Ending> {
+        let mut place = lock(&self.place);
+        loop {
+            match std::mem::replace(&mut *place, Place::Waiting) {
+                Place::Ended(ending) => return Some(ending),
+                Place::Leading => return None,
+                Place::Waiting => {
+                    place = self
+                        .changed
+                        .wait(place)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+/// A panicking leader answers everybody before it goes (see [`Lead`]), so what a poisoned lock guards
+/// is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    pub(crate) fn new(
+        store: Box<dyn Store>,
+        policy: Policy,
+        host_check: bool,
+        actor: String,
+    ) -> Self {
+        Self {
+            store,
+            policy,
+            host_check,
+            actor,
+            queue: Mutex::new(Queue::default()),
+            known: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn checks_host(&self) -> bool {
+        self.host_check
+    }
+
+    /// Has the commands carried out, together in one commit with those of whoever else waits, and
+    /// returns once that commit is durable.
+    pub(crate) fn submit(&self, commands: Vec<Command>) -> Result<Answers, Error> {
+        let ticket = Ticket::new(commands);
+        let leads = self.enqueue(&ticket)?;
+        let ending = if leads { None } else { ticket.wait() };
+        // The leader's own request is the first of the batch that it leads.
+        let ending = ending.or_else(|| {
+            self.lead();
+            ticket.wait()
+        });
+        match ending {
+            Some(Ok(answers)) => Ok(answers),
+            Some(Err(error)) => Err(Error::Shared(error)),
+            None => Err(Error::Internal("a request got lost".to_owned())),
+        }
+    }
+
+    fn enqueue(&self, ticket: &Arc<Ticket>) -> Result<bool, Error> {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() >= MOST_WAITING {
+            return Err(Error::QueueFull(queue.waiting.len()));
+        }
+        queue.waiting.push_back(ticket.clone());
+        Ok(!std::mem::replace(&mut queue.led, true))
+    }
+
+    fn lead(&self) {
+        let tickets: Vec<_> = {
+            let mut queue = lock(&self.queue);
+            let count = queue.waiting.len().min(MOST_REQUESTS);
+            queue.waiting.drain(..count).collect()
+        };
+        let mut lead = Lead {
+            writer: self,
+            tickets,
+        };
+        let commands: Vec<Command> = lead
+            .tickets
+            .iter()
+            .flat_map(|ticket| ticket.commands.iter().cloned())
+            .collect();
+        match self.carry_out(&commands) {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for ticket in lead.tickets.drain(..) {
+                    let own = answers.by_ref().take(ticket.commands.len()).collect();
+                    ticket.put(Place::Ended(Ok(own)));
+                }
+            }
+            Err(error) => lead.fail(error),
+        }
+    }
+
+    /// Plans and commits until the book takes it.
+    fn carry_out(&self, commands: &[Command]) -> Result<Answers, Error> {
+        let mut known = lock(&self.known);
+        let mut reason = String::new();
+        for _ in 0..MOST_TRIES {
+            // Whatever goes wrong from here on, what is known of the book is read anew next time.
+            let memory = known.take();
+            let seen = memory.as_ref().map(|book| book.head.clone());
+            let mut turn = self.store.turn(PATIENCE)?;
+            let mut book = match self.catch_up(&mut *turn, memory) {
+                Ok(book) => book,
+                Err(error @ (Error::WentBack { .. } | Error::Replaced { .. })) => {
+                    *known = seen.map(Book::new);
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            let expected = book.head.revision;
+            let now = book.clock(SystemTime::now().into());
+            let plan = self.plan(&mut *turn, &mut book, commands, now)?;
+            if plan.changes.is_empty() {
+                *known = Some(book);
+                return Ok(plan.answers);
+            }
+            let batch = Batch {
+                commit: new_commit_id(),
+                at: now,
+                actor: self.actor.clone(),
+                changes: plan.changes,
+            };
+            match turn.commit(expected, &batch) {
+                Ok(()) => {}
+                Err(CommitError::Stale) => {
+                    reason = CommitError::Stale.to_string();
+                    continue;
+                }
+                Err(CommitError::Duplicate(what)) => {
+                    reason = what;
+                    continue;
+                }
+                Err(CommitError::Unknown(said)) => self.confirm(batch.commit, expected, said)?,
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+            book.head.revision = expected.after(batch.changes.len());
+            book.head.changed_at = now;
+            *known = Some(book);
+            return Ok(plan.answers);
+        }
+        Err(Error::Contended {
+            location: self.store.location(),
+            tries: MOST_TRIES,
+            reason,
+        })
+    }
+
+    /// The outcome of a commit is unknown: looks it up.
+    fn confirm(&self, commit: CommitId, after: Revision, reason: String) -> Result<(), Error> {
+        let location = self.store.location();
+        match self.store.find_commit(commit, after) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::NotCommitted { location, reason }),
+            Err(error) => Err(Error::Unconfirmed {
+                location,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// What was known of the book, brought up to the turn's revision.
+    fn catch_up(&self, turn: &mut dyn Turn, memory: Option<Book>) -> Result<Book, Error> {
+        let head = turn.head()?;
+        let Some(mut book) = memory else {
+            return Ok(Book::new(head));
+        };
+        self.check_continuity(&book.head, &head)?;
+        let behind = head.revision.0 - book.head.revision.0;
+        if behind > MOST_CHANGES_FOLLOWED {
+            return Ok(Book::new(head));
+        }
+        if behind > 0 {
+            for recorded in turn.changes_since(book.head.revision)? {
+                if let Some(space) = book.spaces.get_mut(&recorded.space) {
+                    space.apply(&recorded.change, recorded.at);
+                }
+            }
+        }
+        book.head = head;
+        Ok(book)
+    }
+
+    fn check_continuity(&self, seen: &Head, found: &Head) -> Result<(), Error> {
+        let location = self.store.location();
+        if seen.book != found.book {
+            return Err(Error::Replaced {
+                location,
+                seen: seen.book.clone(),
+                found: found.book.clone(),
+            });
+        }
+        if seen.revision > found.revision {
+            return Err(Error::WentBack {
+                location,
+                seen: seen.revision,
+                found: found.revision,
+            });
+        }
+        Ok(())
+    }
+
+    /// Plans the commands on the turn's reading, after the reclaiming of every lease that has ended.
+    fn plan(
+        &self,
+        turn: &mut dyn Turn,
+        book: &mut Book,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> Result<Plan, Error> {
+        let mut needs = Needs::of(commands);
+        let mut lapsed = BTreeSet::new();
+        for (space, app) in turn.lapsed(now)? {
+            needs.entry(space.clone()).or_default().apps.insert(app);
+            lapsed.insert(space);
+        }
+        let expiries = lapsed.len();
+        let expire = |space| Command {
+            space,
+            ask: Ask::Expire,
+        };
+        let all: Vec<Command> = lapsed
+            .into_iter()
+            .map(expire)
+            .chain(commands.iter().cloned())
+            .collect();
+        for (space, needs) in &needs {
+            if !book.spaces.contains_key(space) {
+                let delay = self.policy.reuse_delay().as_millis();
+                let delay = i64::try_from(delay).unwrap_or(i64::MAX);
+                let released_after = Timestamp::from_millis(now.millis().saturating_sub(delay));
+                let read = turn.space(space, released_after)?;
+                book.spaces.insert(space.clone(), read);
+            }
+            let space_book = book.space(space);
+            space_book.forget_loaded();
+            turn.load(space, needs, space_book)?;
+        }
+        let host: Box<dyn HostView> = if self.host_check {
+            Box::new(LocalHost::new())
+        } else {
+            Box::new(UncheckedHost)
+        };
+        let mut plan = plan(book, &all, &*host, &self.policy, now);
+        plan.answers.drain(..expiries);
+        Ok(plan)
+    }
+}
+
+/// The lead over one batch. However it ends, everybody in the batch is answered and the lead goes on.
+struct Lead<'a> {
+    writer: &'a Writer,
+    tickets: Vec<Arc<Ticket>>,
+}
+
+impl Lead<'_> {
+    fn fail(&mut self, error: Error) {
+        let error = Arc::new(error);
+        for ticket in self.tickets.drain(..) {
+            ticket.put(Place::Ended(Err(error.clone())));
+        }
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if !self.tickets.is_empty() {
+            self.fail(Error::Internal("the planning of a change broke off".to_owned()));
+        }
+        let mut queue = lock(&self.writer.queue);
+        match queue.waiting.front() {
+            Some(next) => next.put(Place::Leading),
+            None => queue.led = false,
+        }
+    }
+}
+
+/// A name that no other commit has: 16 random bytes of the kernel's.
+fn new_commit_id() -> CommitId {
+    let mut bytes = [0; 16];
+    let random = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    if random != Ok(bytes.len()) {
+        // Before the kernel has gathered randomness, time and process are distinct enough: the
+        // name is looked for only among the few commits after the one that was planned on.
+        let time = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos());
+        bytes = (time ^ (u128::from(std::process::id()) << 96)).to_le_bytes();
+    }
+    CommitId(bytes)
+}
