@@ -50,7 +50,10 @@ impl PortConfiguration {
     ) -> Result<Self, PairIncomplete> {
         let port = |role: Role| {
             let port = ports.get(&role).copied();
-            port.ok_or_else(|| PairIncomplete { app: app.clone(), role })
+            port.ok_or_else(|| PairIncomplete {
+                app: app.clone(),
+                role,
+            })
         };
         let (backend_port, frontend_port) = (port(Role::backend())?, port(Role::frontend())?);
         Ok(Self {

@@ -1,5 +1,8 @@
 //! What a file that lists apps gives: its entries, and everything that is wrong with it.
 
+// A helper of a test is not known for one: what it unwraps is what the test is about.
+#![allow(clippy::unwrap_used)]
+
 use portbook_apps::{Fault, Format, Listing, Unreadable, read, warnings};
 use portbook_model::{Port, Role};
 
@@ -437,4 +440,24 @@ fn problems_past_the_most_are_only_counted() {
     );
     let most = format!("[{}1]", "1,".repeat(1_000_000));
     assert_eq!(read(most.as_bytes()), Err(Unreadable::TooMany));
+}
+
+#[test]
+fn an_entry_of_countless_keys_is_one_problem() {
+    let keys = "\"a\": 1, ".repeat(100_000);
+    assert_eq!(
+        problems(&entry(&format!("{keys}\"b\": 1"))),
+        ["2: the entry has more than 1000 keys, which no listed app has"]
+    );
+    let roles: String = (0..100_000).map(|n| format!("r{n}=1;")).collect();
+    let text = format!("model,app_num,backend_port,frontend_port,ports\nm,1,5001,8001,{roles}\n");
+    let found = listing(&text);
+    assert!(found.entries.is_empty());
+    let told = "`ports` has more than 1000 roles, which no listed app has";
+    assert!(
+        found
+            .problems
+            .iter()
+            .any(|problem| problem.to_string() == told)
+    );
 }

@@ -7,7 +7,7 @@ use portbook_model::Role;
 use super::draft::{Draft, Placed};
 use super::ledger::Ledger;
 use super::lines::Lines;
-use super::problem::{Fault, shortened};
+use super::problem::{Fault, MOST_MEMBERS, shortened};
 use super::{Format, Listing, Unreadable};
 
 /// Where each column stands in a row.
@@ -168,7 +168,11 @@ fn entry(row: &StringRecord, columns: &Columns, line: usize) -> Draft {
 /// The column `ports`: `backend=5001;frontend=8001`.
 fn ports(draft: &mut Draft, text: &str, line: usize) -> Vec<(Role, Placed)> {
     let mut ports: Vec<(Role, Placed)> = Vec::new();
-    for part in text.split(';').filter(|part| !part.is_empty()) {
+    for (index, part) in text.split(';').filter(|part| !part.is_empty()).enumerate() {
+        if index == MOST_MEMBERS {
+            draft.fault(line, Fault::TooMany("`ports`", "roles"));
+            break;
+        }
         let Some((role, port)) = part.split_once('=') else {
             draft.fault(line, Fault::PortsForm(shortened(part)));
             continue;

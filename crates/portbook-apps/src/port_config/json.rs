@@ -15,7 +15,7 @@ use portbook_model::Role;
 use super::draft::{Draft, Placed};
 use super::ledger::Ledger;
 use super::lines::Lines;
-use super::problem::{Fault, shortened};
+use super::problem::{Fault, MOST_MEMBERS, shortened};
 use super::{Format, Listing, Unreadable};
 
 /// How many levels of arrays and objects may lie within one another; a listing has three.
@@ -125,8 +125,9 @@ fn has_ports(text: &str, elements: &[&RawValue]) -> bool {
     let may_have = text.contains("\"ports\"") || text.contains('\\');
     may_have
         && elements.iter().any(|element| {
-            Members::of(element.get())
-                .is_some_and(|members| members.0.iter().any(|member| member.key == "ports"))
+            element.get().starts_with('{')
+                && Members::of(element.get(), ENTRY)
+                    .is_ok_and(|members| members.get("ports").is_some())
         })
 }
 
@@ -140,10 +141,29 @@ struct Member<'t> {
 /// An object's members in their order, those with one key too.
 struct Members<'t>(Vec<Member<'t>>);
 
+/// What an object is and what its keys are, for the message that they are too many.
+const ENTRY: (&str, &str) = ("the entry", "keys");
+const PORTS: (&str, &str) = ("`ports`", "roles");
+
 impl<'t> Members<'t> {
-    /// `None` when the value is no object, or when a key of it is not Unicode.
-    fn of(value: &'t str) -> Option<Self> {
-        serde_json::from_str(value).ok()
+    /// The members of an object whose syntax is known to be sound.
+    fn of(object: &'t str, (whole, parts): (&'static str, &'static str)) -> Result<Self, Fault> {
+        let Written(members) =
+            serde_json::from_str(object).map_err(|_| Fault::TooMany(whole, parts))?;
+        let member = |(written, value): (&'t RawValue, &'t RawValue)| {
+            let (written, value) = (written.get(), value.get());
+            let key = serde_json::from_str(written).map_err(|_| Fault::NotUnicode)?;
+            Ok(Member {
+                key,
+                written,
+                value,
+            })
+        };
+        members
+            .into_iter()
+            .map(member)
+            .collect::<Result<_, _>>()
+            .map(Members)
     }
 
     fn get(&self, key: &str) -> Option<&'t str> {
@@ -165,27 +185,29 @@ impl<'t> Members<'t> {
     }
 }
 
-impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
+/// An object's keys and values as they are written, at most [`MOST_MEMBERS`] of them.
+struct Written<'t>(Vec<(&'t RawValue, &'t RawValue)>);
+
+impl<'de: 't, 't> Deserialize<'de> for Written<'t> {
     fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Vec<Member<'de>>;
+            type Value = Vec<(&'de RawValue, &'de RawValue)>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
-                    members.push(Member {
-                        key: serde_json::from_str(key.get()).map_err(A::Error::custom)?,
-                        written: key.get(),
-                        value: value.get(),
-                    });
+                while let Some(member) = object.next_entry()? {
+                    if members.len() == MOST_MEMBERS {
+                        return Err(A::Error::custom("too many keys"));
+                    }
+                    members.push(member);
                 }
                 Ok(members)
             }
         }
-        json.deserialize_map(Object).map(Members)
+        json.deserialize_map(Object).map(Written)
     }
 }
 
@@ -305,14 +327,16 @@ impl Reader<'_, '_, '_> {
     }
 
     fn ports(&mut self, value: &str) -> Vec<(Role, Placed)> {
-        let Some(members) = Members::of(value) else {
-            if value.starts_with('{') {
-                self.draft
-                    .fault(self.lines.of_part(value), Fault::NotUnicode);
-            } else {
-                self.wrong_type("ports", value, "an object of roles and ports");
-            }
+        if !value.starts_with('{') {
+            self.wrong_type("ports", value, "an object of roles and ports");
             return Vec::new();
+        }
+        let members = match Members::of(value, PORTS) {
+            Ok(members) => members,
+            Err(fault) => {
+                self.draft.fault(self.lines.of_part(value), fault);
+                return Vec::new();
+            }
         };
         members.each_once(self.draft, self.lines);
         let mut ports = Vec::new();
@@ -336,14 +360,17 @@ impl Reader<'_, '_, '_> {
 fn entry(value: &str, format: Format, lines: &Lines<'_>) -> Draft {
     let line = lines.of_part(value);
     let mut draft = Draft::at(line);
-    let Some(members) = Members::of(value) else {
-        let fault = if value.starts_with('{') {
-            Fault::NotUnicode
-        } else {
-            Fault::NotAnObject(kind(value))
-        };
-        draft.fault(line, fault);
-        return draft;
+    let members = if value.starts_with('{') {
+        Members::of(value, ENTRY)
+    } else {
+        Err(Fault::NotAnObject(kind(value)))
+    };
+    let members = match members {
+        Ok(members) => members,
+        Err(fault) => {
+            draft.fault(line, fault);
+            return draft;
+        }
     };
     members.each_once(&mut draft, lines);
     let mut reader = Reader {

@@ -8,6 +8,9 @@ use portbook_model::{
 /// How many problems are listed: past that, they are only counted.
 pub const MOST_PROBLEMS: usize = 10_000;
 
+/// How many keys an entry may have, and how many roles an app: time and memory are bounded by it.
+pub(super) const MOST_MEMBERS: usize = 1000;
+
 /// What is wrong in one place of a file. Displays as the fault alone: whoever shows it knows the file
 /// too, and writes the place as `FILE:LINE`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum Fault {
         /// What stands there.
         found: &'static str,
     },
+    /// More keys or roles than any entry has.
+    #[error("{0} has more than {MOST_MEMBERS} {1}, which no listed app has")]
+    TooMany(&'static str, &'static str),
     /// A number written as text.
     #[error("`{key}` is the text {text:?}: write the number without quotation marks")]
     QuotedNumber {

@@ -5,8 +5,13 @@ use portbook_model::{Ask, ImportEntry, Outcome, Refusal, Source};
 use crate::kit::{Desk, app, at, ports};
 
 fn faults(refused: Result<Outcome, Refusal>) -> Vec<String> {
-    let Err(Refusal::Import(problems)) = refused else { panic!("{refused:?}") };
-    problems.iter().map(|problem| format!("{}: {}", problem.entry + 1, problem.fault)).collect()
+    let Err(Refusal::Import(problems)) = refused else {
+        panic!("{refused:?}")
+    };
+    problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.entry + 1, problem.fault))
+        .collect()
 }
 
 #[test]
@@ -14,19 +19,36 @@ fn what_a_file_says_is_registered_as_it_says() {
     let mut desk = Desk::new();
     // Neither browsers nor the host have a say: these apps may well be running.
     desk.host.in_use = [9001].into();
-    let entries: &[(&str, u32, &[(&str, u16)])] =
-        &[("m", 1, &[("backend", 6665), ("frontend", 9001)]), ("m", 2, &[("backend", 1), ("frontend", 65535)])];
-    assert_eq!(desk.import(entries), Ok(Outcome::Imported { registered: 2, unchanged: 0 }));
+    let entries: &[(&str, u32, &[(&str, u16)])] = &[
+        ("m", 1, &[("backend", 6665), ("frontend", 9001)]),
+        ("m", 2, &[("backend", 1), ("frontend", 65535)]),
+    ];
+    assert_eq!(
+        desk.import(entries),
+        Ok(Outcome::Imported {
+            registered: 2,
+            unchanged: 0
+        })
+    );
     assert_eq!(desk.pair("m", 1), (6665, 9001));
     assert_eq!(desk.grant("m", 2).allocation.source, Source::Import);
-    assert_eq!(desk.import(entries), Ok(Outcome::Imported { registered: 0, unchanged: 2 }));
+    assert_eq!(
+        desk.import(entries),
+        Ok(Outcome::Imported {
+            registered: 0,
+            unchanged: 2
+        })
+    );
 }
 
 #[test]
 fn one_entry_that_cannot_stand_keeps_all_of_them_out_and_every_fault_is_told() {
     let mut desk = Desk::new();
     desk.pair("m", 1);
-    desk.promise("a.json", &[("x", 1, &[("backend", 9101), ("frontend", 9102)])]);
+    desk.promise(
+        "a.json",
+        &[("x", 1, &[("backend", 9101), ("frontend", 9102)])],
+    );
     let refused = desk.import(&[
         ("ok", 1, &[("backend", 9001), ("frontend", 9002)]),
         ("m", 1, &[("backend", 9003), ("frontend", 9010)]),
@@ -65,8 +87,17 @@ fn an_imported_app_is_as_old_as_the_file_says_but_not_of_the_future() {
         ports: ports(&[("backend", base), ("frontend", base + 1)]),
         created_at,
     };
-    let entries = vec![entry(1, 9001, Some(at(-5))), entry(2, 9003, Some(at(5))), entry(3, 9005, None)];
+    let entries = vec![
+        entry(1, 9001, Some(at(-5))),
+        entry(2, 9003, Some(at(5))),
+        entry(3, 9005, None),
+    ];
     desk.ask(Ask::Import { entries }).unwrap();
-    let mut made = |number| desk.space().allocation(&app("m", number)).unwrap().created_at;
+    let mut made = |number| {
+        desk.space()
+            .allocation(&app("m", number))
+            .unwrap()
+            .created_at
+    };
     assert_eq!([made(1), made(2), made(3)], [at(-5), at(0), at(0)]);
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AllocationRequest, AppKey, AppNumber, Ask, Book, BookId, Command, Grant, Head, Holder, HostUnknown,
-    HostView, ImportEntry, Model, ModelPattern, Outcome, Plan, Policy, Pool, PoolName, Port, PortRange, PortSet,
-    PortStretch, Ports, Promise, PromiseFile, Refusal, Revision, Role, Space, SpaceBook, Span, Timestamp, plan,
+    Allocation, AllocationRequest, AppKey, AppNumber, Ask, Book, BookId, Command, Grant, Head,
+    Holder, HostUnknown, HostView, ImportEntry, Model, ModelPattern, Outcome, Plan, Policy, Pool,
+    PoolName, Port, PortRange, PortSet, PortStretch, Ports, Promise, PromiseFile, Refusal,
+    Revision, Role, Space, SpaceBook, Span, Timestamp, plan,
 };
 
 /// A host on which a list of ports is in use.
@@ -87,8 +88,16 @@ impl Desk {
         let mut planned = self.plan(&[ask]);
         let answer = planned.answers.remove(0);
         if answer.is_err() {
-            assert!(planned.changes.is_empty(), "refused, and yet {:?}", planned.changes);
-            assert_eq!(exact(self.space()), before, "refused, and yet the book is another");
+            assert!(
+                planned.changes.is_empty(),
+                "refused, and yet {:?}",
+                planned.changes
+            );
+            assert_eq!(
+                exact(self.space()),
+                before,
+                "refused, and yet the book is another"
+            );
         }
         answer
     }
@@ -111,7 +120,12 @@ impl Desk {
         pair_of(&self.grant(model, number).allocation)
     }
 
-    pub(crate) fn pin(&mut self, model: &str, number: u32, pins: &[(&str, u16)]) -> Result<Grant, Refusal> {
+    pub(crate) fn pin(
+        &mut self,
+        model: &str,
+        number: u32,
+        pins: &[(&str, u16)],
+    ) -> Result<Grant, Refusal> {
         let mut request = AllocationRequest::plain(vec![app(model, number)]);
         request.pins = ports(pins);
         self.request(request).map(|mut grants| grants.remove(0))
@@ -127,9 +141,15 @@ impl Desk {
     pub(crate) fn explain(&mut self, model: &str, number: u32) -> (String, Vec<String>) {
         let mut request = AllocationRequest::plain(vec![app(model, number)]);
         request.explain = true;
-        let explanation = self.request(request).unwrap().remove(0).explanation.unwrap();
+        let explanation = self
+            .request(request)
+            .unwrap()
+            .remove(0)
+            .explanation
+            .unwrap();
         let passed = explanation.passed_over.iter();
-        let passed = passed.map(|passed| format!("{} {}: {}", passed.role, passed.port, passed.why));
+        let passed =
+            passed.map(|passed| format!("{} {}: {}", passed.role, passed.port, passed.why));
         (explanation.reason, passed.collect())
     }
 
@@ -148,10 +168,16 @@ impl Desk {
 
     pub(crate) fn pool(&mut self, name: &str, first: u16, last: u16, models: &str) {
         let pool = pool(name, first, last, models);
-        assert_eq!(self.ask(Ask::AddPool { pool }), Ok(Outcome::PoolAdded(true)));
+        assert_eq!(
+            self.ask(Ask::AddPool { pool }),
+            Ok(Outcome::PoolAdded(true))
+        );
     }
 
-    pub(crate) fn import(&mut self, entries: &[(&str, u32, &[(&str, u16)])]) -> Result<Outcome, Refusal> {
+    pub(crate) fn import(
+        &mut self,
+        entries: &[(&str, u32, &[(&str, u16)])],
+    ) -> Result<Outcome, Refusal> {
         let entry = |(model, number, listed): &(&str, u32, &[(&str, u16)])| ImportEntry {
             app: app(model, *number),
             ports: ports(listed),
@@ -168,7 +194,10 @@ pub(crate) fn exact(space: &SpaceBook) -> String {
     let owners: BTreeMap<_, _> = space.owners.iter().collect();
     let rests: BTreeMap<_, _> = space.rests.iter().collect();
     let files: Vec<_> = space.promises.files().collect();
-    format!("{:?}", (&space.taken, apps, owners, rests, files, &space.pools))
+    format!(
+        "{:?}",
+        (&space.taken, apps, owners, rests, files, &space.pools)
+    )
 }
 
 pub(crate) fn at(millis: i64) -> Timestamp {
@@ -195,7 +224,10 @@ pub(crate) fn role(name: &str) -> Role {
 }
 
 pub(crate) fn ports(listed: &[(&str, u16)]) -> Ports {
-    listed.iter().map(|(name, number)| (role(name), port(*number))).collect()
+    listed
+        .iter()
+        .map(|(name, number)| (role(name), port(*number)))
+        .collect()
 }
 
 pub(crate) fn pair_of(allocation: &Allocation) -> (u16, u16) {
@@ -230,7 +262,10 @@ pub(crate) fn promise_file(source: &str, entries: &[(&str, u32, &[(&str, u16)])]
 /// Ranges: role, base, step, max.
 pub(crate) fn ranges(listed: &[(&str, u16, u16, u16)]) -> BTreeMap<Role, PortRange> {
     let range = |(name, base, step, max): &(&str, u16, u16, u16)| {
-        (role(name), PortRange::new(port(*base), *step, port(*max)).unwrap())
+        (
+            role(name),
+            PortRange::new(port(*base), *step, port(*max)).unwrap(),
+        )
     };
     listed.iter().map(range).collect()
 }

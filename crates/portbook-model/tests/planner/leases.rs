@@ -5,18 +5,28 @@ use portbook_model::{AllocationRequest, Ask, Lease, Outcome, Refusal, Span, Time
 use crate::kit::{Desk, app, at, pair_of};
 
 fn end(desk: &mut Desk, number: u32) -> Option<Timestamp> {
-    desk.space().allocation(&app("m", number)).unwrap().lease.map(|lease| lease.expires_at)
+    desk.space()
+        .allocation(&app("m", number))
+        .unwrap()
+        .lease
+        .map(|lease| lease.expires_at)
 }
 
 fn renew(desk: &mut Desk, number: u32, ttl: Option<u64>) -> Result<Outcome, Refusal> {
-    desk.ask(Ask::Renew { app: app("m", number), ttl: ttl.map(Span::from_millis) })
+    desk.ask(Ask::Renew {
+        app: app("m", number),
+        ttl: ttl.map(Span::from_millis),
+    })
 }
 
 #[test]
 fn a_lease_ends_its_length_after_it_was_asked_for() {
     let mut desk = Desk::new();
     desk.wall = at(10);
-    let lease = Lease { expires_at: at(110), ttl: Span::from_millis(100) };
+    let lease = Lease {
+        expires_at: at(110),
+        ttl: Span::from_millis(100),
+    };
     assert_eq!(desk.lease("m", 1, 100).allocation.lease, Some(lease));
     assert_eq!(desk.grant("m", 2).allocation.lease, None);
 }
@@ -30,7 +40,10 @@ fn an_ended_lease_holds_its_ports_until_it_is_reclaimed() {
     desk.wall = at(100);
     assert_eq!(desk.pair("x", 1), (5007, 8007));
     let ports = desk.space().allocation(&app("m", 1)).unwrap().ports.clone();
-    assert_eq!(desk.ask(Ask::Expire), Ok(Outcome::Expired(vec![(app("m", 1), ports)])));
+    assert_eq!(
+        desk.ask(Ask::Expire),
+        Ok(Outcome::Expired(vec![(app("m", 1), ports)]))
+    );
     assert_eq!(desk.ask(Ask::Expire), Ok(Outcome::Expired(Vec::new())));
     assert_eq!(desk.pair("x", 2), (5001, 8001));
     assert_eq!(desk.pair("m", 2), (5003, 8003));
@@ -57,7 +70,10 @@ fn a_renewal_moves_the_end_by_the_leases_own_length_or_another() {
 #[test]
 fn what_has_no_lease_cannot_be_renewed() {
     let mut desk = Desk::new();
-    assert_eq!(renew(&mut desk, 1, None).unwrap_err().to_string(), "m/app1 has no allocation to renew");
+    assert_eq!(
+        renew(&mut desk, 1, None).unwrap_err().to_string(),
+        "m/app1 has no allocation to renew"
+    );
     desk.pair("m", 1);
     assert_eq!(
         renew(&mut desk, 1, Some(5)).unwrap_err().to_string(),
@@ -66,7 +82,10 @@ fn what_has_no_lease_cannot_be_renewed() {
     desk.lease("m", 2, 10);
     assert_eq!(renew(&mut desk, 2, Some(0)), Err(Refusal::ZeroTtl));
     desk.release("m", 2);
-    assert_eq!(renew(&mut desk, 2, None), Err(Refusal::NothingToRenew(app("m", 2))));
+    assert_eq!(
+        renew(&mut desk, 2, None),
+        Err(Refusal::NothingToRenew(app("m", 2)))
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portbook_model::{AllocationRequest, AppKey, Ask, Model, Pool, Port, Refusal, Source, browser_blocked};
+use portbook_model::{
+    AllocationRequest, AppKey, Ask, Model, Pool, Port, Refusal, Source, browser_blocked,
+};
 
 /// An app: the identity of its model, its number.
 pub(crate) type App = (String, u32);
@@ -104,12 +106,18 @@ pub(crate) fn name(app: &AppKey) -> App {
 }
 
 pub(crate) fn numbers(ports: &portbook_model::Ports) -> Numbers {
-    ports.iter().map(|(role, port)| (role.to_string(), port.get())).collect()
+    ports
+        .iter()
+        .map(|(role, port)| (role.to_string(), port.get()))
+        .collect()
 }
 
 impl Naive {
     pub(crate) fn with(rules: Rules) -> Self {
-        Self { rules, ..Self::default() }
+        Self {
+            rules,
+            ..Self::default()
+        }
     }
 
     /// Answers, and changes the book if it can be done.
@@ -127,11 +135,17 @@ impl Naive {
     fn try_ask(&mut self, ask: &Ask, now: i64) -> Result<Answer, Why> {
         Ok(match ask {
             Ask::Allocate(request) => Answer::Allocated(self.allocate(request, now)?),
-            Ask::Release { apps } => Answer::Released(apps.iter().map(|app| self.release(&name(app), now)).collect()),
+            Ask::Release { apps } => Answer::Released(
+                apps.iter()
+                    .map(|app| self.release(&name(app), now))
+                    .collect(),
+            ),
             Ask::Renew { app, ttl } => {
                 let held = self.held.get_mut(&name(app)).ok_or(Why::NothingToRenew)?;
                 let (_, own) = held.lease.ok_or(Why::NoLease)?;
-                let ttl = ttl.map_or(own, |ttl| i64::try_from(ttl.duration().as_millis()).unwrap());
+                let ttl = ttl.map_or(own, |ttl| {
+                    i64::try_from(ttl.duration().as_millis()).unwrap()
+                });
                 if ttl == 0 {
                     return Err(Why::ZeroTtl);
                 }
@@ -140,7 +154,12 @@ impl Naive {
             }
             Ask::Expire => {
                 let ended = |held: &Held| held.lease.is_some_and(|(end, _)| end <= now);
-                let gone: Vec<App> = self.held.iter().filter(|(_, held)| ended(held)).map(|(app, _)| app.clone()).collect();
+                let gone: Vec<App> = self
+                    .held
+                    .iter()
+                    .filter(|(_, held)| ended(held))
+                    .map(|(app, _)| app.clone())
+                    .collect();
                 for app in &gone {
                     self.release(app, now);
                 }
@@ -153,7 +172,9 @@ impl Naive {
                 for entry in entries {
                     let app = name(&entry.app);
                     let ports = numbers(&entry.ports);
-                    if !named.insert(app.clone()) || !ports.values().all(|port| claimed.insert(*port)) {
+                    if !named.insert(app.clone())
+                        || !ports.values().all(|port| claimed.insert(*port))
+                    {
                         return Err(Why::Import);
                     }
                     if let Some(held) = self.held.get(&app) {
@@ -162,29 +183,52 @@ impl Naive {
                         }
                         continue;
                     }
-                    if ports.values().any(|port| self.is_taken(*port) || self.is_promised_to_another(*port, &app)) {
+                    if ports.values().any(|port| {
+                        self.is_taken(*port) || self.is_promised_to_another(*port, &app)
+                    }) {
                         return Err(Why::Import);
                     }
                     registered += 1;
                     let created_at = entry.created_at.map_or(now, |at| at.millis().min(now));
-                    self.held.insert(app, Held { ports, source: Source::Import, created_at, lease: None });
+                    self.held.insert(
+                        app,
+                        Held {
+                            ports,
+                            source: Source::Import,
+                            created_at,
+                            lease: None,
+                        },
+                    );
                 }
                 Answer::Imported(registered, entries.len() - registered)
             }
             Ask::Promise { file } => {
-                let entries = file.promises.iter().map(|promise| (name(&promise.app), numbers(&promise.ports)));
+                let entries = file
+                    .promises
+                    .iter()
+                    .map(|promise| (name(&promise.app), numbers(&promise.ports)));
                 let entries: Vec<_> = entries.collect();
                 let before = self.files.insert(file.source.clone(), entries.clone());
-                let digest = self.digests.insert(file.source.clone(), file.digest.clone());
+                let digest = self
+                    .digests
+                    .insert(file.source.clone(), file.digest.clone());
                 Answer::Promised(before != Some(entries) || digest != Some(file.digest.clone()))
             }
             Ask::Unpromise { source } => Answer::Unpromised(self.files.remove(source).is_some()),
             Ask::AddPool { pool } => {
                 if let Some(standing) = self.pools.get(pool.name.as_str()) {
-                    return if standing == pool { Ok(Answer::PoolAdded(false)) } else { Err(Why::PoolExists) };
+                    return if standing == pool {
+                        Ok(Answer::PoolAdded(false))
+                    } else {
+                        Err(Why::PoolExists)
+                    };
                 }
                 let ports: BTreeSet<u16> = of_pool(pool).collect();
-                if self.pools.values().any(|other| of_pool(other).any(|port| ports.contains(&port))) {
+                if self
+                    .pools
+                    .values()
+                    .any(|other| of_pool(other).any(|port| ports.contains(&port)))
+                {
                     return Err(Why::PoolOverlaps);
                 }
                 self.pools.insert(pool.name.to_string(), pool.clone());
@@ -211,7 +255,10 @@ impl Naive {
         let mut roles = self.rules.base_roles.clone();
         roles.extend(request.roles.iter().map(|role| role.to_string()));
         roles.extend(pins.keys().cloned());
-        if !roles.iter().all(|role| self.rules.ranges.contains_key(role)) {
+        if !roles
+            .iter()
+            .all(|role| self.rules.ranges.contains_key(role))
+        {
             return Err(Why::UnknownRole);
         }
         if !pins.is_empty() && request.apps.len() > 1 {
@@ -220,12 +267,19 @@ impl Naive {
         if !all_different(&pins) {
             return Err(Why::PinnedTwice);
         }
-        let lease = match request.ttl.map(|ttl| i64::try_from(ttl.duration().as_millis()).unwrap()) {
+        let lease = match request
+            .ttl
+            .map(|ttl| i64::try_from(ttl.duration().as_millis()).unwrap())
+        {
             Some(0) => return Err(Why::ZeroTtl),
             Some(ttl) => Some((now + ttl, ttl)),
             None => None,
         };
-        request.apps.iter().map(|app| self.give(app, &roles, &pins, lease, now)).collect()
+        request
+            .apps
+            .iter()
+            .map(|app| self.give(app, &roles, &pins, lease, now))
+            .collect()
     }
 
     fn give(
@@ -239,13 +293,28 @@ impl Naive {
         let app = name(key);
         let Some(mut held) = self.held.get(&app).cloned() else {
             let (ports, source) = self.choose(key, roles, pins, now)?;
-            self.held.insert(app, Held { ports: ports.clone(), source, created_at: now, lease });
+            self.held.insert(
+                app,
+                Held {
+                    ports: ports.clone(),
+                    source,
+                    created_at: now,
+                    lease,
+                },
+            );
             return Ok((ports, true, BTreeSet::new()));
         };
-        if pins.iter().any(|(role, port)| held.ports.get(role).is_some_and(|has| has != port)) {
+        if pins
+            .iter()
+            .any(|(role, port)| held.ports.get(role).is_some_and(|has| has != port))
+        {
             return Err(Why::PinDiffers);
         }
-        let missing: BTreeSet<String> = roles.iter().filter(|role| !held.ports.contains_key(*role)).cloned().collect();
+        let missing: BTreeSet<String> = roles
+            .iter()
+            .filter(|role| !held.ports.contains_key(*role))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             let pins = pins.iter().filter(|(role, _)| missing.contains(*role));
             let pins = pins.map(|(role, port)| (role.clone(), *port)).collect();
@@ -261,54 +330,93 @@ impl Naive {
         Ok((ports, false, missing))
     }
 
-    fn choose(&self, key: &AppKey, roles: &BTreeSet<String>, pins: &Numbers, now: i64) -> Result<(Numbers, Source), Why> {
+    fn choose(
+        &self,
+        key: &AppKey,
+        roles: &BTreeSet<String>,
+        pins: &Numbers,
+        now: i64,
+    ) -> Result<(Numbers, Source), Why> {
         let app = name(key);
         if !pins.is_empty() {
-            if pins.values().any(|port| self.is_reserved(*port, key) || self.in_use.contains(port)) {
+            if pins
+                .values()
+                .any(|port| self.is_reserved(*port, key) || self.in_use.contains(port))
+            {
                 return Err(Why::PinTaken);
             }
-            return Ok((self.with_slot(pins.clone(), roles, key, now)?, Source::Pinned));
+            return Ok((
+                self.with_slot(pins.clone(), roles, key, now)?,
+                Source::Pinned,
+            ));
         }
         if let Some(promised) = self.promises().get(&app) {
             let wanted = promised.iter().filter(|(role, _)| roles.contains(*role));
             let wanted: Numbers = wanted.map(|(role, port)| (role.clone(), *port)).collect();
-            if !wanted.is_empty() && all_different(&wanted) && !wanted.values().any(|port| self.is_taken(*port)) {
+            if !wanted.is_empty()
+                && all_different(&wanted)
+                && !wanted.values().any(|port| self.is_taken(*port))
+            {
                 return Ok((self.with_slot(wanted, roles, key, now)?, Source::PortConfig));
             }
         }
         if let (None, Some(former)) = (self.held.get(&app), self.former.get(&app)) {
-            let had = former.iter().filter(|(role, _)| self.rules.ranges.contains_key(*role));
+            let had = former
+                .iter()
+                .filter(|(role, _)| self.rules.ranges.contains_key(*role));
             let had: Numbers = had.map(|(role, port)| (role.clone(), *port)).collect();
             if !had.is_empty() && had.values().all(|port| self.is_eligible(*port, key, now)) {
                 return Ok((self.with_slot(had, roles, key, now)?, Source::Returning));
             }
         }
-        let mut pooled: Vec<u16> =
-            self.pools.values().filter(|pool| pool.models.matches(&key.model)).flat_map(of_pool).collect();
+        let mut pooled: Vec<u16> = self
+            .pools
+            .values()
+            .filter(|pool| pool.models.matches(&key.model))
+            .flat_map(of_pool)
+            .collect();
         pooled.sort_unstable();
         pooled.retain(|port| self.is_eligible(*port, key, now));
         if pooled.len() >= roles.len() {
             return Ok((roles.iter().cloned().zip(pooled).collect(), Source::Pool));
         }
-        Ok((self.with_slot(Numbers::new(), roles, key, now)?, Source::Dynamic))
+        Ok((
+            self.with_slot(Numbers::new(), roles, key, now)?,
+            Source::Dynamic,
+        ))
     }
 
     /// Completes `ports` from the lowest slot that serves all the roles that are missing, of those
     /// without an ephemeral port if there is one.
-    fn with_slot(&self, ports: Numbers, roles: &BTreeSet<String>, key: &AppKey, now: i64) -> Result<Numbers, Why> {
-        let missing: Vec<&String> = roles.iter().filter(|role| !ports.contains_key(*role)).collect();
+    fn with_slot(
+        &self,
+        ports: Numbers,
+        roles: &BTreeSet<String>,
+        key: &AppKey,
+        now: i64,
+    ) -> Result<Numbers, Why> {
+        let missing: Vec<&String> = roles
+            .iter()
+            .filter(|role| !ports.contains_key(*role))
+            .collect();
         if missing.is_empty() {
             return Ok(ports);
         }
         let mut ephemeral = None;
         for slot in 0.. {
-            let Some(more) = self.slot(&missing, slot) else { break };
+            let Some(more) = self.slot(&missing, slot) else {
+                break;
+            };
             let mut all = ports.clone();
             all.extend(more.clone());
-            if !all_different(&all) || !more.values().all(|port| self.is_eligible(*port, key, now)) {
+            if !all_different(&all) || !more.values().all(|port| self.is_eligible(*port, key, now))
+            {
                 continue;
             }
-            if !more.values().any(|port| self.rules.ephemeral.contains(port)) {
+            if !more
+                .values()
+                .any(|port| self.rules.ephemeral.contains(port))
+            {
                 return Ok(all);
             }
             ephemeral = ephemeral.or(Some(all));
@@ -323,7 +431,10 @@ impl Naive {
             let port = u32::from(base) + slot * u32::from(step);
             (port <= u32::from(max)).then_some(port as u16)
         };
-        roles.iter().map(|role| Some(((*role).clone(), port(role)?))).collect()
+        roles
+            .iter()
+            .map(|role| Some(((*role).clone(), port(role)?)))
+            .collect()
     }
 
     pub(crate) fn is_eligible(&self, port: u16, key: &AppKey, now: i64) -> bool {
@@ -341,7 +452,9 @@ impl Naive {
     }
 
     pub(crate) fn is_taken(&self, port: u16) -> bool {
-        self.held.values().any(|held| held.ports.values().any(|held| *held == port))
+        self.held
+            .values()
+            .any(|held| held.ports.values().any(|held| *held == port))
     }
 
     pub(crate) fn owner(&self, port: u16) -> Option<(App, String)> {
@@ -355,7 +468,10 @@ impl Naive {
     fn promises(&self) -> BTreeMap<App, Numbers> {
         let mut kept: BTreeMap<App, Numbers> = BTreeMap::new();
         for (app, ports) in self.files.values().flatten() {
-            let known: BTreeSet<u16> = kept.values().flat_map(|ports| ports.values().copied()).collect();
+            let known: BTreeSet<u16> = kept
+                .values()
+                .flat_map(|ports| ports.values().copied())
+                .collect();
             if !kept.contains_key(app) && !ports.values().any(|port| known.contains(port)) {
                 kept.insert(app.clone(), ports.clone());
             }
@@ -365,7 +481,10 @@ impl Naive {
 
     pub(crate) fn promised_to(&self, port: u16) -> Option<App> {
         let promises = self.promises();
-        promises.into_iter().find(|(_, ports)| ports.values().any(|promised| *promised == port)).map(|(app, _)| app)
+        promises
+            .into_iter()
+            .find(|(_, ports)| ports.values().any(|promised| *promised == port))
+            .map(|(app, _)| app)
     }
 
     fn is_promised_to_another(&self, port: u16, app: &App) -> bool {
@@ -373,12 +492,18 @@ impl Naive {
     }
 
     pub(crate) fn pool_for_others(&self, port: u16, model: &Model) -> Option<String> {
-        let foreign = |pool: &&Pool| of_pool(pool).any(|pooled| pooled == port) && !pool.models.matches(model);
-        self.pools.values().find(foreign).map(|pool| pool.name.to_string())
+        let foreign = |pool: &&Pool| {
+            of_pool(pool).any(|pooled| pooled == port) && !pool.models.matches(model)
+        };
+        self.pools
+            .values()
+            .find(foreign)
+            .map(|pool| pool.name.to_string())
     }
 
     pub(crate) fn is_blocked(&self, port: u16) -> bool {
-        browser_blocked().contains(Port::new(port).unwrap()) || self.rules.block_list.contains(&port)
+        browser_blocked().contains(Port::new(port).unwrap())
+            || self.rules.block_list.contains(&port)
     }
 
     pub(crate) fn is_resting(&self, port: u16, app: &App, now: i64) -> bool {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portbook_model::{
-    AllocationRequest, AppKey, Ask, Book, Command, Explanation, ImportEntry, Ineligible, Needs, Outcome, Plan, Policy,
-    PoolName, PortSet, PromiseFile, Promise, Refusal, Source, Space, SpaceBook, Span, Timestamp, plan,
+    AllocationRequest, AppKey, Ask, Book, Command, Explanation, ImportEntry, Ineligible, Needs,
+    Outcome, Plan, Policy, PoolName, PortSet, Promise, PromiseFile, Refusal, Source, Space,
+    SpaceBook, Span, Timestamp, plan,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -30,7 +31,13 @@ enum Step {
 
 #[derive(Debug, Clone)]
 enum Wish {
-    Allocate { apps: Vec<AppKey>, roles: BTreeSet<usize>, pins: BTreeMap<usize, u16>, ttl: Option<u64>, explain: bool },
+    Allocate {
+        apps: Vec<AppKey>,
+        roles: BTreeSet<usize>,
+        pins: BTreeMap<usize, u16>,
+        ttl: Option<u64>,
+        explain: bool,
+    },
     Release(Vec<AppKey>),
     Renew(AppKey, Option<u64>),
     Expire,
@@ -54,7 +61,12 @@ impl Ground {
     }
 
     fn policy(&self) -> Option<Policy> {
-        let ranges: Vec<_> = self.rules.ranges.iter().map(|(role, (base, step, max))| (role.as_str(), *base, *step, *max)).collect();
+        let ranges: Vec<_> = self
+            .rules
+            .ranges
+            .iter()
+            .map(|(role, (base, step, max))| (role.as_str(), *base, *step, *max))
+            .collect();
         let base_roles = self.rules.base_roles.iter().map(|role| kit::role(role));
         let policy = Policy::new(kit::ranges(&ranges), base_roles).ok()?;
         let delay = u64::try_from(self.rules.reuse_delay).unwrap();
@@ -67,13 +79,22 @@ impl Ground {
     }
 
     fn ports(&self, distances: &BTreeMap<usize, u16>) -> portbook_model::Ports {
-        distances.iter().map(|(role, distance)| (kit::role(ROLES[*role]), kit::port(self.number(*distance)))).collect()
+        distances
+            .iter()
+            .map(|(role, distance)| (kit::role(ROLES[*role]), kit::port(self.number(*distance))))
+            .collect()
     }
 
     fn ask(&self, wish: &Wish) -> Ask {
         let source = |file: &u8| format!("/{file}.json");
         match wish {
-            Wish::Allocate { apps, roles, pins, ttl, explain } => Ask::Allocate(AllocationRequest {
+            Wish::Allocate {
+                apps,
+                roles,
+                pins,
+                ttl,
+                explain,
+            } => Ask::Allocate(AllocationRequest {
                 apps: apps.clone(),
                 roles: roles.iter().map(|role| kit::role(ROLES[*role])).collect(),
                 pins: self.ports(pins),
@@ -81,28 +102,51 @@ impl Ground {
                 explain: *explain,
             }),
             Wish::Release(apps) => Ask::Release { apps: apps.clone() },
-            Wish::Renew(app, ttl) => Ask::Renew { app: app.clone(), ttl: ttl.map(Span::from_millis) },
+            Wish::Renew(app, ttl) => Ask::Renew {
+                app: app.clone(),
+                ttl: ttl.map(Span::from_millis),
+            },
             Wish::Expire => Ask::Expire,
             Wish::Import(entries) => {
-                let entry = |(app, backend, frontend, created_at): &(AppKey, u16, u16, Option<i64>)| ImportEntry {
-                    app: app.clone(),
-                    ports: self.ports(&[(0, *backend), (1, *frontend)].into()),
-                    created_at: created_at.map(at),
-                };
-                Ask::Import { entries: entries.iter().map(entry).collect() }
+                let entry =
+                    |(app, backend, frontend, created_at): &(AppKey, u16, u16, Option<i64>)| {
+                        ImportEntry {
+                            app: app.clone(),
+                            ports: self.ports(&[(0, *backend), (1, *frontend)].into()),
+                            created_at: created_at.map(at),
+                        }
+                    };
+                Ask::Import {
+                    entries: entries.iter().map(entry).collect(),
+                }
             }
             Wish::Promise(file, entries) => {
-                let promise = |(app, ports): &(AppKey, BTreeMap<usize, u16>)| Promise { app: app.clone(), ports: self.ports(ports) };
+                let promise = |(app, ports): &(AppKey, BTreeMap<usize, u16>)| Promise {
+                    app: app.clone(),
+                    ports: self.ports(ports),
+                };
                 let promises: Vec<_> = entries.iter().map(promise).collect();
-                Ask::Promise { file: PromiseFile { source: source(file), digest: format!("{promises:?}"), promises } }
+                Ask::Promise {
+                    file: PromiseFile {
+                        source: source(file),
+                        digest: format!("{promises:?}"),
+                        promises,
+                    },
+                }
             }
-            Wish::Unpromise(file) => Ask::Unpromise { source: source(file) },
+            Wish::Unpromise(file) => Ask::Unpromise {
+                source: source(file),
+            },
             Wish::AddPool(pool, first, count, models) => {
                 let models = ["x-ai?grok*", "my?app", "*"][*models];
                 let (first, last) = (self.number(*first), self.number(first + count));
-                Ask::AddPool { pool: kit::pool(&format!("p{pool}"), first, last, models) }
+                Ask::AddPool {
+                    pool: kit::pool(&format!("p{pool}"), first, last, models),
+                }
             }
-            Wish::RemovePool(pool) => Ask::RemovePool { name: PoolName::new(&format!("p{pool}")).unwrap() },
+            Wish::RemovePool(pool) => Ask::RemovePool {
+                name: PoolName::new(&format!("p{pool}")).unwrap(),
+            },
         }
     }
 }
@@ -121,10 +165,23 @@ fn any_wish() -> impl Strategy<Value = Wish> {
     let apps = || prop_oneof![3 => vec(any_app(), 1), 1 => vec(any_app(), 0..6)];
     let ttl = || option::weighted(0.3, 0u64..40);
     let roles = || prop_oneof![2 => Just(BTreeSet::new()), 1 => btree_set(0usize..3, 0..3)];
-    let pins = || prop_oneof![4 => Just(BTreeMap::new()), 1 => btree_map(0usize..3, any_distance(), 0..3)];
-    let allocate = (apps(), roles(), pins(), ttl(), any::<bool>())
-        .prop_map(|(apps, roles, pins, ttl, explain)| Wish::Allocate { apps, roles, pins, ttl, explain });
-    let entry = (any_app(), any_distance(), any_distance(), option::of(-100i64..100));
+    let pins =
+        || prop_oneof![4 => Just(BTreeMap::new()), 1 => btree_map(0usize..3, any_distance(), 0..3)];
+    let allocate = (apps(), roles(), pins(), ttl(), any::<bool>()).prop_map(
+        |(apps, roles, pins, ttl, explain)| Wish::Allocate {
+            apps,
+            roles,
+            pins,
+            ttl,
+            explain,
+        },
+    );
+    let entry = (
+        any_app(),
+        any_distance(),
+        any_distance(),
+        option::of(-100i64..100),
+    );
     let promise = (any_app(), btree_map(0usize..3, any_distance(), 1..4));
     prop_oneof![
         8 => allocate,
@@ -149,29 +206,68 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// Few ports in awkward places: the first that there are, among those that browsers refuse, the last.
 fn any_ground() -> impl Strategy<Value = Ground> {
-    let origin = prop::sample::select(vec![1u16, 6655, 65536u32.wrapping_sub(u32::from(SPAN)) as u16]);
+    let origin = prop::sample::select(vec![
+        1u16,
+        6655,
+        65536u32.wrapping_sub(u32::from(SPAN)) as u16,
+    ]);
     let range = || (0u16..20, 1u16..4, 0u16..30);
     let ranges = (range(), range(), option::of(range()));
     let sets = || btree_set(any_distance(), 0..6);
-    (origin, ranges, any::<bool>(), sets(), sets(), prop_oneof![Just(0i64), 1i64..40], any::<bool>()).prop_map(
-        |(origin, (backend, frontend, db), db_for_all, block_list, ephemeral, reuse_delay, equal)| {
-            let place = |(base, step, length): (u16, u16, u16)| {
-                let base = origin + base;
-                (base, step, base.saturating_add(length))
-            };
-            // Often, ranges with one step that meet.
-            let frontend = if equal { (frontend.0, backend.1, frontend.2) } else { frontend };
-            let mut ranges = BTreeMap::from([("backend".to_owned(), place(backend)), ("frontend".to_owned(), place(frontend))]);
-            ranges.extend(db.map(|range| ("db".to_owned(), place(range))));
-            let mut base_roles = BTreeSet::from(["backend".to_owned(), "frontend".to_owned()]);
-            if db_for_all && ranges.contains_key("db") {
-                base_roles.insert("db".to_owned());
-            }
-            let move_there = |set: BTreeSet<u16>| set.into_iter().map(|distance| origin + distance).collect();
-            let (block_list, ephemeral) = (move_there(block_list), move_there(ephemeral));
-            Ground { origin, rules: Rules { ranges, base_roles, block_list, ephemeral, reuse_delay } }
-        },
+    (
+        origin,
+        ranges,
+        any::<bool>(),
+        sets(),
+        sets(),
+        prop_oneof![Just(0i64), 1i64..40],
+        any::<bool>(),
     )
+        .prop_map(
+            |(
+                origin,
+                (backend, frontend, db),
+                db_for_all,
+                block_list,
+                ephemeral,
+                reuse_delay,
+                equal,
+            )| {
+                let place = |(base, step, length): (u16, u16, u16)| {
+                    let base = origin + base;
+                    (base, step, base.saturating_add(length))
+                };
+                // Often, ranges with one step that meet.
+                let frontend = if equal {
+                    (frontend.0, backend.1, frontend.2)
+                } else {
+                    frontend
+                };
+                let mut ranges = BTreeMap::from([
+                    ("backend".to_owned(), place(backend)),
+                    ("frontend".to_owned(), place(frontend)),
+                ]);
+                ranges.extend(db.map(|range| ("db".to_owned(), place(range))));
+                let mut base_roles = BTreeSet::from(["backend".to_owned(), "frontend".to_owned()]);
+                if db_for_all && ranges.contains_key("db") {
+                    base_roles.insert("db".to_owned());
+                }
+                let move_there = |set: BTreeSet<u16>| {
+                    set.into_iter().map(|distance| origin + distance).collect()
+                };
+                let (block_list, ephemeral) = (move_there(block_list), move_there(ephemeral));
+                Ground {
+                    origin,
+                    rules: Rules {
+                        ranges,
+                        base_roles,
+                        block_list,
+                        ephemeral,
+                        reuse_delay,
+                    },
+                }
+            },
+        )
 }
 
 proptest! {
@@ -211,7 +307,14 @@ fn one_step(desk: &mut Desk, naive: &mut Naive, asks: &[Ask]) -> Result<(), Test
             if let ([app], [grant]) = (request.apps.as_slice(), grants.as_slice()) {
                 if let Some(explanation) = grant.explanation.as_ref().filter(|_| grant.created) {
                     let source = grant.allocation.source;
-                    explains(&state, app, &numbers(&grant.allocation.ports), source, explanation, now)?;
+                    explains(
+                        &state,
+                        app,
+                        &numbers(&grant.allocation.ports),
+                        source,
+                        explanation,
+                        now,
+                    )?;
                 }
             }
         }
@@ -226,17 +329,35 @@ fn one_step(desk: &mut Desk, naive: &mut Naive, asks: &[Ask]) -> Result<(), Test
 
 /// The planner's answer as the naive one gives it.
 fn in_short(answer: &Result<Outcome, Refusal>) -> Answer {
-    let roles = |roles: &[portbook_model::Role]| roles.iter().map(|role| role.to_string()).collect();
+    let roles =
+        |roles: &[portbook_model::Role]| roles.iter().map(|role| role.to_string()).collect();
     match answer {
         Ok(Outcome::Allocated(grants)) => Answer::Allocated(
-            grants.iter().map(|grant| (numbers(&grant.allocation.ports), grant.created, roles(&grant.added))).collect(),
+            grants
+                .iter()
+                .map(|grant| {
+                    (
+                        numbers(&grant.allocation.ports),
+                        grant.created,
+                        roles(&grant.added),
+                    )
+                })
+                .collect(),
         ),
-        Ok(Outcome::Released(released)) => {
-            Answer::Released(released.iter().map(|(_, ports)| ports.as_ref().map(numbers)).collect())
-        }
+        Ok(Outcome::Released(released)) => Answer::Released(
+            released
+                .iter()
+                .map(|(_, ports)| ports.as_ref().map(numbers))
+                .collect(),
+        ),
         Ok(Outcome::Renewed(_)) => Answer::Renewed,
-        Ok(Outcome::Expired(gone)) => Answer::Expired(gone.iter().map(|(app, _)| name(app)).collect()),
-        Ok(Outcome::Imported { registered, unchanged }) => Answer::Imported(*registered, *unchanged),
+        Ok(Outcome::Expired(gone)) => {
+            Answer::Expired(gone.iter().map(|(app, _)| name(app)).collect())
+        }
+        Ok(Outcome::Imported {
+            registered,
+            unchanged,
+        }) => Answer::Imported(*registered, *unchanged),
         Ok(Outcome::Promised(news)) => Answer::Promised(*news),
         Ok(Outcome::Unpromised(known)) => Answer::Unpromised(*known),
         Ok(Outcome::PoolAdded(new)) => Answer::PoolAdded(*new),
@@ -247,14 +368,26 @@ fn in_short(answer: &Result<Outcome, Refusal>) -> Answer {
 
 /// The book holds what the naive planner holds.
 fn holds_the_same(desk: &mut Desk, naive: &Naive) -> Result<(), TestCaseError> {
-    let held = desk.space().apps.values().filter_map(|record| record.held());
+    let held = desk
+        .space()
+        .apps
+        .values()
+        .filter_map(|record| record.held());
     let held: BTreeMap<_, _> = held
         .map(|allocation| {
             let lease = allocation.lease.map(|lease| {
-                (lease.expires_at.millis(), i64::try_from(lease.ttl.duration().as_millis()).unwrap())
+                (
+                    lease.expires_at.millis(),
+                    i64::try_from(lease.ttl.duration().as_millis()).unwrap(),
+                )
             });
             let (created_at, source) = (allocation.created_at.millis(), allocation.source);
-            let held = crate::naive::Held { ports: numbers(&allocation.ports), source, created_at, lease };
+            let held = crate::naive::Held {
+                ports: numbers(&allocation.ports),
+                source,
+                created_at,
+                lease,
+            };
             (name(&allocation.app), held)
         })
         .collect();
@@ -274,15 +407,26 @@ fn is_consistent(space: &SpaceBook) -> Result<(), TestCaseError> {
     }
     prop_assert_eq!(&space.taken, &taken);
     prop_assert_eq!(space.owners.len(), taken.count());
-    prop_assert!(space.rests.keys().all(|port| !taken.contains(*port)), "a port rests while it is held");
+    prop_assert!(
+        space.rests.keys().all(|port| !taken.contains(*port)),
+        "a port rests while it is held"
+    );
     Ok(())
 }
 
 /// The changes, followed from the book before, give the book after: so who was not there can know.
-fn follows_from_the_changes(before: &Desk, after: &mut Desk, planned: &Plan, now: Timestamp) -> Result<(), TestCaseError> {
+fn follows_from_the_changes(
+    before: &Desk,
+    after: &mut Desk,
+    planned: &Plan,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
     let mut replayed = before.clone();
     for change in &planned.changes {
-        replayed.book.space(&change.space).apply(&change.change, now);
+        replayed
+            .book
+            .space(&change.space)
+            .apply(&change.change, now);
     }
     prop_assert_eq!(exact(replayed.space()), exact(after.space()));
     if planned.answers.iter().all(Result::is_err) {
@@ -292,16 +436,33 @@ fn follows_from_the_changes(before: &Desk, after: &mut Desk, planned: &Plan, now
 }
 
 /// The same question gets the same plan, alone or among others.
-fn is_determined(before: &Desk, asks: &[Ask], planned: &Plan, now: Timestamp) -> Result<(), TestCaseError> {
+fn is_determined(
+    before: &Desk,
+    asks: &[Ask],
+    planned: &Plan,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
     let commands: Vec<Command> = asks.iter().cloned().map(kit::command).collect();
     let mut once_more = before.clone();
-    let again = plan(&mut once_more.book, &commands, &before.host, &before.policy, now);
+    let again = plan(
+        &mut once_more.book,
+        &commands,
+        &before.host,
+        &before.policy,
+        now,
+    );
     prop_assert_eq!(format!("{again:?}"), format!("{planned:?}"));
     let mut one_by_one = before.clone();
     let mut together = Plan::default();
     for command in commands {
         let unchanged = exact(one_by_one.space());
-        let one = plan(&mut one_by_one.book, &[command], &before.host, &before.policy, now);
+        let one = plan(
+            &mut one_by_one.book,
+            &[command],
+            &before.host,
+            &before.policy,
+            now,
+        );
         if one.answers[0].is_err() {
             prop_assert!(one.changes.is_empty());
             prop_assert_eq!(exact(one_by_one.space()), unchanged);
@@ -315,7 +476,12 @@ fn is_determined(before: &Desk, asks: &[Ask], planned: &Plan, now: Timestamp) ->
 
 /// With nothing loaded but what `Needs` names (and the apps whose lease has ended), the plan is the
 /// same.
-fn needs_no_more_than_it_says(before: &Desk, asks: &[Ask], planned: &Plan, now: Timestamp) -> Result<(), TestCaseError> {
+fn needs_no_more_than_it_says(
+    before: &Desk,
+    asks: &[Ask],
+    planned: &Plan,
+    now: Timestamp,
+) -> Result<(), TestCaseError> {
     let commands: Vec<Command> = asks.iter().cloned().map(kit::command).collect();
     let mut whole = before.clone();
     let whole = whole.space();
@@ -323,15 +489,24 @@ fn needs_no_more_than_it_says(before: &Desk, asks: &[Ask], planned: &Plan, now: 
     partial.forget_loaded();
     let since = now.millis() - i64::try_from(before.policy.reuse_delay().as_millis()).unwrap();
     partial.rests.retain(|_, rest| rest.since.millis() > since);
-    let needs = Needs::of(&commands).remove(&Space::default()).unwrap_or_default();
+    let needs = Needs::of(&commands)
+        .remove(&Space::default())
+        .unwrap_or_default();
     for record in whole.apps.values() {
-        let lapsed = record.held().is_some_and(|allocation| allocation.has_lapsed(now));
+        let lapsed = record
+            .held()
+            .is_some_and(|allocation| allocation.has_lapsed(now));
         if needs.apps.contains(record.app()) || (lapsed && asks.contains(&Ask::Expire)) {
             partial.load(record.clone());
         }
     }
-    let wanted = whole.owners.iter().filter(|(port, _)| needs.every_owner || needs.owners.contains(**port));
-    partial.owners.extend(wanted.map(|(port, owner)| (*port, owner.clone())));
+    let wanted = whole
+        .owners
+        .iter()
+        .filter(|(port, _)| needs.every_owner || needs.owners.contains(**port));
+    partial
+        .owners
+        .extend(wanted.map(|(port, owner)| (*port, owner.clone())));
     let mut book = Book::new(before.book.head.clone());
     book.spaces.insert(Space::default(), partial);
     let lean = plan(&mut book, &commands, &before.host, &before.policy, now);
@@ -341,12 +516,23 @@ fn needs_no_more_than_it_says(before: &Desk, asks: &[Ask], planned: &Plan, now: 
 
 /// To ask for the same once more changes nothing.
 fn is_idempotent(desk: &Desk, asks: &[Ask], planned: &Plan) -> Result<(), TestCaseError> {
-    let ([ask], [Ok(_)]) = (asks, planned.answers.as_slice()) else { return Ok(()) };
+    let ([ask], [Ok(_)]) = (asks, planned.answers.as_slice()) else {
+        return Ok(());
+    };
     let mut again = desk.clone();
     let repeated = again.plan(std::slice::from_ref(ask));
-    prop_assert!(repeated.changes.is_empty(), "asked again, {:?} changed {:?}", ask, repeated.changes);
+    prop_assert!(
+        repeated.changes.is_empty(),
+        "asked again, {:?} changed {:?}",
+        ask,
+        repeated.changes
+    );
     if let Ok(Outcome::Allocated(grants)) = &repeated.answers[0] {
-        prop_assert!(grants.iter().all(|grant| !grant.created && grant.added.is_empty()));
+        prop_assert!(
+            grants
+                .iter()
+                .all(|grant| !grant.created && grant.added.is_empty())
+        );
     }
     Ok(())
 }
@@ -365,13 +551,21 @@ fn explains(
         let (port, role) = (passed.port.get(), passed.role.as_str());
         let is_true = match &passed.why {
             Ineligible::Taken(owner) => {
-                let owner = owner.as_ref().map(|(app, role)| (name(app), role.to_string()));
+                let owner = owner
+                    .as_ref()
+                    .map(|(app, role)| (name(app), role.to_string()));
                 owner.is_some() && state.owner(port) == owner
             }
-            Ineligible::Promised(to) => state.promised_to(port) == Some(name(to)) && name(to) != name(app),
-            Ineligible::Pool(pool) => state.pool_for_others(port, &app.model) == Some(pool.to_string()),
+            Ineligible::Promised(to) => {
+                state.promised_to(port) == Some(name(to)) && name(to) != name(app)
+            }
+            Ineligible::Pool(pool) => {
+                state.pool_for_others(port, &app.model) == Some(pool.to_string())
+            }
             Ineligible::Blocked(_) => state.is_blocked(port),
-            Ineligible::Resting { until } => *until > now && state.is_resting(port, &name(app), now.millis()),
+            Ineligible::Resting { until } => {
+                *until > now && state.is_resting(port, &name(app), now.millis())
+            }
             Ineligible::InUse(_) => state.in_use.contains(&port),
             Ineligible::Twin(other) => other.as_str() != role,
             Ineligible::Ephemeral => state.rules.ephemeral.contains(&port),
@@ -389,17 +583,30 @@ fn explains(
             break;
         }
         let candidate = candidate.unwrap();
-        let is_listed = explanation.passed_over.iter().any(|passed| candidate.get(passed.role.as_str()) == Some(&passed.port.get()));
-        prop_assert!(is_listed, "slot {} with {:?} was passed over without a word", slot, candidate);
+        let is_listed = explanation
+            .passed_over
+            .iter()
+            .any(|passed| candidate.get(passed.role.as_str()) == Some(&passed.port.get()));
+        prop_assert!(
+            is_listed,
+            "slot {} with {:?} was passed over without a word",
+            slot,
+            candidate
+        );
     }
     Ok(())
 }
 
 /// However often an app comes, goes and is imported, it is shown as it was first spelt.
-fn first_spelling_is_kept(desk: &mut Desk, spelt: &mut BTreeMap<crate::naive::App, String>) -> Result<(), TestCaseError> {
+fn first_spelling_is_kept(
+    desk: &mut Desk,
+    spelt: &mut BTreeMap<crate::naive::App, String>,
+) -> Result<(), TestCaseError> {
     for record in desk.space().apps.values() {
         let shown = record.app().to_string();
-        let first = spelt.entry(name(record.app())).or_insert_with(|| shown.clone());
+        let first = spelt
+            .entry(name(record.app()))
+            .or_insert_with(|| shown.clone());
         prop_assert_eq!(&*first, &shown);
     }
     Ok(())

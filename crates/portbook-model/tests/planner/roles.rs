@@ -4,8 +4,11 @@ use portbook_model::{AllocationRequest, Change, Grant, Policy, Refusal, Source};
 
 use crate::kit::{Desk, app, pair_of, policy, port, ports, ranges, role};
 
-const THREE: [(&str, u16, u16, u16); 3] =
-    [("backend", 5001, 2, 5099), ("frontend", 8001, 2, 8099), ("db", 15001, 1, 15050)];
+const THREE: [(&str, u16, u16, u16); 3] = [
+    ("backend", 5001, 2, 5099),
+    ("frontend", 8001, 2, 8099),
+    ("db", 15001, 1, 15050),
+];
 
 fn with_db(desk: &mut Desk, number: u32) -> Result<Grant, Refusal> {
     let mut request = AllocationRequest::plain(vec![app("m", number)]);
@@ -18,7 +21,10 @@ fn a_slot_serves_every_role_that_is_asked_for() {
     let mut desk = Desk::with(policy(&THREE));
     desk.host.in_use = [15001].into();
     let grant = with_db(&mut desk, 1).unwrap();
-    assert_eq!(grant.allocation.ports, ports(&[("backend", 5003), ("frontend", 8003), ("db", 15002)]));
+    assert_eq!(
+        grant.allocation.ports,
+        ports(&[("backend", 5003), ("frontend", 8003), ("db", 15002)])
+    );
     // Who asks for two roles is not kept from slot 0 by the third.
     assert_eq!(desk.pair("m", 2), (5001, 8001));
 }
@@ -26,7 +32,10 @@ fn a_slot_serves_every_role_that_is_asked_for() {
 #[test]
 fn a_role_that_every_app_gets_is_given_unasked() {
     let mut desk = Desk::with(Policy::new(ranges(&THREE), [role("db")]).unwrap());
-    assert_eq!(desk.grant("m", 1).allocation.ports[&role("db")], port(15001));
+    assert_eq!(
+        desk.grant("m", 1).allocation.ports[&role("db")],
+        port(15001)
+    );
 }
 
 #[test]
@@ -39,11 +48,20 @@ fn roles_are_added_later_and_what_was_there_stays() {
     assert!(!grant.created);
     assert_eq!(grant.added, [role("db")]);
     assert_eq!(grant.allocation.source, Source::Dynamic);
-    assert_eq!(grant.allocation.ports, ports(&[("backend", 5003), ("frontend", 8003), ("db", 15001)]));
+    assert_eq!(
+        grant.allocation.ports,
+        ports(&[("backend", 5003), ("frontend", 8003), ("db", 15001)])
+    );
     let mut replayed = before;
-    let added = Change::Extended { app: app("m", 2), ports: ports(&[("db", 15001)]) };
+    let added = Change::Extended {
+        app: app("m", 2),
+        ports: ports(&[("db", 15001)]),
+    };
     replayed.apply(&added, grant.allocation.updated_at);
-    assert_eq!(crate::kit::exact(&replayed), crate::kit::exact(desk.space()));
+    assert_eq!(
+        crate::kit::exact(&replayed),
+        crate::kit::exact(desk.space())
+    );
     // Asking for less takes nothing away, asking again adds nothing.
     assert_eq!(desk.grant("m", 2).allocation.ports.len(), 3);
     assert_eq!(with_db(&mut desk, 2).unwrap().added, []);
@@ -54,7 +72,10 @@ fn a_promise_for_a_later_role_is_honoured() {
     let mut desk = Desk::with(policy(&THREE));
     desk.pair("m", 1);
     desk.promise("a.json", &[("m", 1, &[("backend", 9001), ("db", 15042)])]);
-    assert_eq!(with_db(&mut desk, 1).unwrap().allocation.ports[&role("db")], port(15042));
+    assert_eq!(
+        with_db(&mut desk, 1).unwrap().allocation.ports[&role("db")],
+        port(15042)
+    );
 }
 
 #[test]
@@ -63,7 +84,10 @@ fn who_comes_back_gets_every_role_that_it_had() {
     with_db(&mut desk, 1).unwrap();
     desk.release("m", 1);
     let grant = desk.grant("m", 1);
-    assert_eq!(grant.allocation.ports, ports(&[("backend", 5001), ("frontend", 8001), ("db", 15001)]));
+    assert_eq!(
+        grant.allocation.ports,
+        ports(&[("backend", 5001), ("frontend", 8001), ("db", 15001)])
+    );
     assert_eq!(grant.allocation.source, Source::Returning);
 }
 
@@ -75,7 +99,10 @@ fn who_comes_back_for_more_gets_what_it_had_and_the_rest() {
     desk.release("m", 1);
     desk.release("m", 2);
     let grant = with_db(&mut desk, 2).unwrap();
-    assert_eq!((pair_of(&grant.allocation), grant.allocation.ports.len()), ((5003, 8003), 3));
+    assert_eq!(
+        (pair_of(&grant.allocation), grant.allocation.ports.len()),
+        ((5003, 8003), 3)
+    );
 }
 
 #[test]
@@ -86,7 +113,11 @@ fn a_role_without_a_range_is_unknown() {
 
 #[test]
 fn a_full_range_refuses_its_role_alone() {
-    let mut desk = Desk::with(policy(&[("backend", 5001, 2, 5099), ("frontend", 8001, 2, 8099), ("db", 15001, 1, 15001)]));
+    let mut desk = Desk::with(policy(&[
+        ("backend", 5001, 2, 5099),
+        ("frontend", 8001, 2, 8099),
+        ("db", 15001, 1, 15001),
+    ]));
     with_db(&mut desk, 1).unwrap();
     desk.pair("m", 2);
     let refused = with_db(&mut desk, 2).unwrap_err();
