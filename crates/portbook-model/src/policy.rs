@@ -1,6 +1,7 @@
 //! The rules that ports are given out by, as the configuration and the machine set them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::browsers::browser_blocked;
@@ -20,11 +21,12 @@ pub struct Policy {
     reuse_delay: Duration,
 }
 
-/// A role's range with the set of its ports, so that a search looks at 64 ports at a time.
+/// A role's range with the set of its ports, so that a search looks at 64 ports at a time. The set
+/// is made at the first search: most calls only look something up.
 #[derive(Debug, Clone)]
 struct RoleRange {
     range: PortRange,
-    ports: PortSet,
+    ports: OnceLock<PortSet>,
 }
 
 /// The ranges do not make a policy.
@@ -85,7 +87,7 @@ impl Policy {
         let ranges = ranges
             .into_iter()
             .map(|(role, range)| {
-                let ports = range.ports().collect();
+                let ports = OnceLock::new();
                 (role, RoleRange { range, ports })
             })
             .collect();
@@ -130,7 +132,8 @@ impl Policy {
     }
 
     pub(crate) fn range_ports(&self, role: &Role) -> Option<&PortSet> {
-        self.ranges.get(role).map(|entry| &entry.ports)
+        let entry = self.ranges.get(role)?;
+        Some(entry.ports.get_or_init(|| entry.range.ports().collect()))
     }
 
     /// The roles that every app gets a port for.

@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use portbook_store::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{Access, access};
 
@@ -126,6 +127,8 @@ fn connect_to(path: PathBuf, flags: OpenFlags) -> rusqlite::Result<(Connection, 
     let sqlite = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     sqlite.busy_timeout(BUSY_TIMEOUT)?;
     sqlite.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise SQLite plans some statements anew for each value, in case another plan suits it.
+    sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let id = sqlite.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     Ok((sqlite, id))
 }

@@ -84,16 +84,16 @@ pub enum Error {
     },
     /// Some entries of a file cannot stand.
     #[error(
-        "{}: {} of {total} entries cannot stand, so nothing was changed",
-        .path.display(), .problems.len()
+        "{} has {}, so nothing was changed",
+        .path.display(), count_problems(.problems.len() + .further)
     )]
     Entries {
         /// The file.
         path: PathBuf,
         /// What is wrong, entry by entry.
         problems: Vec<FileProblem>,
-        /// How many entries the file has.
-        total: usize,
+        /// How many problems there are besides.
+        further: usize,
     },
     /// An earlier database cannot be read.
     #[error(transparent)]
@@ -165,6 +165,13 @@ pub enum Error {
     /// A fault of portbook's own.
     #[error("portbook failed: {0}; this is a fault of its own, please report it")]
     Internal(String),
+}
+
+fn count_problems(count: usize) -> String {
+    match count {
+        1 => "a problem".to_owned(),
+        count => format!("{count} problems"),
+    }
 }
 
 fn candidates(found: &[AppKey]) -> String {

@@ -49,6 +49,7 @@ pub(crate) struct File {
     path: PathBuf,
     entries: Vec<(usize, ImportEntry)>,
     problems: Vec<FileProblem>,
+    further_problems: usize,
 }
 
 impl File {
@@ -63,6 +64,7 @@ impl File {
         Self {
             path: path.to_owned(),
             problems: listing.problems.iter().map(FileProblem::of).collect(),
+            further_problems: listing.further_problems,
             entries: listing
                 .entries
                 .into_iter()
@@ -76,6 +78,7 @@ impl File {
             path: path.to_owned(),
             entries: Vec::with_capacity(rows.len()),
             problems: Vec::new(),
+            further_problems: 0,
         };
         for row in rows {
             let line = usize::try_from(row.row).unwrap_or(0);
@@ -129,7 +132,7 @@ impl File {
     pub(crate) fn refused(&self, problems: Vec<FileProblem>) -> Error {
         Error::Entries {
             path: self.path.clone(),
-            total: self.entries.len() + self.problems.len(),
+            further: self.further_problems,
             problems,
         }
     }

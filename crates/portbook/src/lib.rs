@@ -11,6 +11,7 @@ mod import;
 mod open;
 mod promises;
 mod records;
+mod rules;
 mod service;
 mod usage;
 mod writer;

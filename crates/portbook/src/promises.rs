@@ -78,7 +78,7 @@ impl PromiseSource {
         if !listing.problems.is_empty() {
             return Err(Error::Entries {
                 path: self.path.clone(),
-                total: listing.entries.len() + listing.problems.len(),
+                further: listing.further_problems,
                 problems: listing.problems.iter().map(FileProblem::of).collect(),
             });
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portbook_apps::export::PortConfiguration;
-use portbook_host::LocalHost;
 use portbook_model::{
     Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, HostView,
     Match, Model, ModelPattern, Outcome, Policy, Pool, PoolName, PortSet, Ports, Recorded, Refusal,
@@ -16,6 +15,7 @@ use crate::check::Conflict;
 use crate::configuration::Configuration;
 use crate::import::{self, ImportReport};
 use crate::promises::PromiseSource;
+use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::writer::Writer;
 use crate::{Error, PortPair, open};
@@ -67,15 +67,10 @@ impl PortAllocationService {
 
     /// The service over a store that is open already.
     pub fn with_store(store: Box<dyn Store>, configuration: &Configuration) -> Self {
-        let policy = configuration.policy().clone().with_ephemeral(ephemeral_ports());
+        let rules = Rules::new(configuration.policy().clone(), configuration.host_check.value);
         let promises = configuration.port_config.as_ref();
         Self {
-            writer: Writer::new(
-                store,
-                policy,
-                configuration.host_check.value,
-                actor(),
-            ),
+            writer: Writer::new(store, rules, actor()),
             space: configuration.space.value.clone(),
             promises: promises.map(|file| PromiseSource::new(file.value.clone())),
         }
@@ -88,7 +83,7 @@ impl PortAllocationService {
 
     /// The rules that ports are given out by.
     pub fn policy(&self) -> &Policy {
-        self.writer.policy()
+        self.writer.rules().policy()
     }
 
     /// Where the book is, without passwords.
@@ -140,7 +135,7 @@ impl PortAllocationService {
         if request.ttl.is_some() || request.explain {
             return Ok(None);
         }
-        let mut roles: Vec<&Role> = self.policy().base_roles().iter().collect();
+        let mut roles: Vec<&Role> = self.writer.rules().configured().base_roles().iter().collect();
         roles.extend(request.roles.iter());
         let now = self.now();
         let mut reading = self.reading()?;
@@ -301,7 +296,7 @@ impl PortAllocationService {
     /// The allocated ports that are known to be used by somebody else. A machine that does not say
     /// who has its ports makes none known.
     fn ports_of_strangers(&self, allocations: &[Allocation]) -> PortSet {
-        if !self.writer.checks_host() {
+        if !self.writer.rules().checks_host() {
             return PortSet::new();
         }
         crate::check::strangers(allocations)
@@ -311,7 +306,7 @@ impl PortAllocationService {
 
     /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.
     pub fn check_port_conflicts(&self) -> Result<Vec<Conflict>, Error> {
-        self.check(self.writer.checks_host())
+        self.check(self.writer.rules().checks_host())
     }
 
     /// Every conflict, with or without a look at this host.
@@ -353,7 +348,7 @@ impl PortAllocationService {
         let allocations = self.allocations(None)?;
         let book = self.space_book()?;
         let mut in_use = PortSet::new();
-        if self.writer.checks_host() {
+        if self.writer.rules().checks_host() {
             in_use.extend(portbook_host::listeners()?.into_iter().map(|socket| socket.port));
         }
         Ok(PortLine::of(&allocations, &book, self.policy(), &in_use))
@@ -419,9 +414,9 @@ impl PortAllocationService {
         Ok(self.reading()?.spaces()?)
     }
 
-    /// What this machine says about a port, where the service may ask it.
-    pub fn host_view(&self) -> Option<impl HostView + use<>> {
-        self.writer.checks_host().then(LocalHost::new)
+    /// What this machine says about ports; where the service may not ask it, that all are free.
+    pub fn host_view(&self) -> Box<dyn HostView> {
+        self.writer.rules().host_view()
     }
 
     fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
@@ -455,18 +450,6 @@ fn app_key(model: &str, app_num: u32) -> Result<AppKey, Error> {
 
 fn internal(wanted: &str, got: impl std::fmt::Debug) -> Error {
     Error::Internal(format!("{wanted} expected, {got:?} found"))
-}
-
-/// The ports from which this host takes the local ends of outgoing connections.
-fn ephemeral_ports() -> PortSet {
-    let mut ports: PortSet = portbook_host::ephemeral_range()
-        .into_iter()
-        .flat_map(|range| range.ports())
-        .collect();
-    if let Ok(reserved) = portbook_host::reserved_ports() {
-        ports.subtract(&reserved);
-    }
-    ports
 }
 
 /// Who asks, for the history.

@@ -13,14 +13,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use portbook_host::LocalHost;
 use portbook_model::{
-    Ask, Batch, Book, Command, CommitId, Head, HostView, Needs, Outcome, Plan, Policy, Refusal,
-    Revision, Timestamp, UncheckedHost, plan,
+    Ask, Batch, Book, Command, CommitId, Head, Needs, Outcome, Plan, Refusal, Revision, Timestamp,
+    plan,
 };
 use portbook_store::{CommitError, Store, Turn};
 
 use crate::Error;
+use crate::rules::Rules;
 
 /// How many requests share a commit at most.
 const MOST_REQUESTS: usize = 64;
@@ -41,8 +41,7 @@ type Ending = Result<Answers, Arc<Error>>;
 
 pub(crate) struct Writer {
     store: Box<dyn Store>,
-    policy: Policy,
-    host_check: bool,
+    rules: Rules,
     actor: String,
     queue: Mutex<Queue>,
     known: Mutex<Option<Book>>,
@@ -106,16 +105,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        store: Box<dyn Store>,
-        policy: Policy,
-        host_check: bool,
-        actor: String,
-    ) -> Self {
+    pub(crate) fn new(store: Box<dyn Store>, rules: Rules, actor: String) -> Self {
         Self {
             store,
-            policy,
-            host_check,
+            rules,
             actor,
             queue: Mutex::new(Queue::default()),
             known: Mutex::new(None),
@@ -126,12 +119,8 @@ impl Writer {
         &*self.store
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    pub(crate) fn checks_host(&self) -> bool {
-        self.host_check
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Has the commands carried out, together in one commit with those of whoever else waits, and
@@ -323,7 +312,7 @@ impl Writer {
             .collect();
         for (space, needs) in &needs {
             if !book.spaces.contains_key(space) {
-                let delay = self.policy.reuse_delay().as_millis();
+                let delay = self.rules.policy().reuse_delay().as_millis();
                 let delay = i64::try_from(delay).unwrap_or(i64::MAX);
                 let released_after = Timestamp::from_millis(now.millis().saturating_sub(delay));
                 let read = turn.space(space, released_after)?;
@@ -333,12 +322,8 @@ impl Writer {
             space_book.forget_loaded();
             turn.load(space, needs, space_book)?;
         }
-        let host: Box<dyn HostView> = if self.host_check {
-            Box::new(LocalHost::new())
-        } else {
-            Box::new(UncheckedHost)
-        };
-        let mut plan = plan(book, &all, &*host, &self.policy, now);
+        let host = self.rules.host_view();
+        let mut plan = plan(book, &all, &*host, self.rules.policy(), now);
         plan.answers.drain(..expiries);
         Ok(plan)
     }

@@ -1,7 +1,7 @@
 //! `portbook allocate`: get or allocate.
 
 use portbook::model::{
-    AllocationRequest, Explanation, Grant, HostView, Port, Ports, Role, SocketUse,
+    AllocationRequest, Explanation, Grant, Port, Ports, Role, SocketUse,
 };
 use portbook::{AllocationRecord, PortAllocationService};
 use serde::Serialize;
@@ -56,7 +56,7 @@ fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
 /// A pre-configured port is kept though something uses it: its app should know.
 fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
     for port in &grant.in_use {
-        let holder = service.host_view().and_then(|host| host.holder(*port));
+        let holder = service.host_view().holder(*port);
         let who = match &holder {
             Some(holder) if holder.usage == SocketUse::Connected => {
                 format!("the local end of a connection of {holder}")

@@ -2,7 +2,7 @@
 
 use portbook_model::{Ask, ImportEntry, Outcome, Refusal, Source};
 
-use crate::kit::{Desk, app, at, ports};
+use crate::kit::{Desk, Entry, app, at, ports};
 
 fn faults(refused: Result<Outcome, Refusal>) -> Vec<String> {
     let Err(Refusal::Import(problems)) = refused else {
@@ -19,7 +19,7 @@ fn what_a_file_says_is_registered_as_it_says() {
     let mut desk = Desk::new();
     // Neither browsers nor the host have a say: these apps may well be running.
     desk.host.in_use = [9001].into();
-    let entries: &[(&str, u32, &[(&str, u16)])] = &[
+    let entries: &[Entry<'_>] = &[
         ("m", 1, &[("backend", 6665), ("frontend", 9001)]),
         ("m", 2, &[("backend", 1), ("frontend", 65535)]),
     ];

@@ -11,6 +11,12 @@ use portbook_model::{
     Revision, Role, Space, SpaceBook, Span, Timestamp, plan,
 };
 
+/// Ports by their roles' names.
+pub(crate) type Listed<'a> = &'a [(&'a str, u16)];
+
+/// An app with its ports, as files name them.
+pub(crate) type Entry<'a> = (&'a str, u32, Listed<'a>);
+
 /// A host on which a list of ports is in use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListedHost {
@@ -161,7 +167,7 @@ impl Desk {
         }
     }
 
-    pub(crate) fn promise(&mut self, source: &str, entries: &[(&str, u32, &[(&str, u16)])]) {
+    pub(crate) fn promise(&mut self, source: &str, entries: &[Entry<'_>]) {
         let file = promise_file(source, entries);
         self.ask(Ask::Promise { file }).unwrap();
     }
@@ -174,11 +180,8 @@ impl Desk {
         );
     }
 
-    pub(crate) fn import(
-        &mut self,
-        entries: &[(&str, u32, &[(&str, u16)])],
-    ) -> Result<Outcome, Refusal> {
-        let entry = |(model, number, listed): &(&str, u32, &[(&str, u16)])| ImportEntry {
+    pub(crate) fn import(&mut self, entries: &[Entry<'_>]) -> Result<Outcome, Refusal> {
+        let entry = |(model, number, listed): &Entry<'_>| ImportEntry {
             app: app(model, *number),
             ports: ports(listed),
             created_at: None,
@@ -247,8 +250,8 @@ pub(crate) fn pool(name: &str, first: u16, last: u16, models: &str) -> Pool {
     }
 }
 
-pub(crate) fn promise_file(source: &str, entries: &[(&str, u32, &[(&str, u16)])]) -> PromiseFile {
-    let promise = |(model, number, listed): &(&str, u32, &[(&str, u16)])| Promise {
+pub(crate) fn promise_file(source: &str, entries: &[Entry<'_>]) -> PromiseFile {
+    let promise = |(model, number, listed): &Entry<'_>| Promise {
         app: app(model, *number),
         ports: ports(listed),
     };

@@ -179,3 +179,15 @@ fn what_a_file_leaves_out_comes_from_the_lowest_slot() {
     // 8001 is taken by its own backend.
     assert_eq!(desk.pair("m", 1), (8001, 8003));
 }
+
+#[test]
+fn what_is_left_of_a_promise_is_still_its_apps() {
+    let mut desk = Desk::new();
+    desk.pair("m", 1);
+    desk.promise(
+        "a.json",
+        &[("late", 7, &[("backend", 5003), ("frontend", 8001)])],
+    );
+    assert_eq!(desk.pair("m", 2), (5005, 8005));
+    assert_eq!(desk.pair("late", 7), (5003, 8003));
+}

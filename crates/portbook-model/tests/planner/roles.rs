@@ -106,6 +106,20 @@ fn who_comes_back_for_more_gets_what_it_had_and_the_rest() {
 }
 
 #[test]
+fn who_comes_back_does_without_a_role_that_is_no_more() {
+    let mut desk = Desk::with(policy(&THREE));
+    with_db(&mut desk, 1).unwrap();
+    desk.release("m", 1);
+    desk.policy = policy(&THREE[..2]);
+    let grant = desk.grant("m", 1);
+    assert_eq!(grant.allocation.source, Source::Returning);
+    assert_eq!(
+        grant.allocation.ports,
+        ports(&[("backend", 5001), ("frontend", 8001)])
+    );
+}
+
+#[test]
 fn a_role_without_a_range_is_unknown() {
     let mut desk = Desk::new();
     assert_eq!(with_db(&mut desk, 1), Err(Refusal::UnknownRole(role("db"))));

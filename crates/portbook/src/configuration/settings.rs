@@ -98,7 +98,8 @@ impl Settings {
                 "store" => {
                     let store = document.text(&member, "a text such as \"sqlite:PATH\"")?;
                     let offset = member.value.span().start;
-                    settings.store = Some(document.value(offset, store.to_owned()));
+                    let store = anchored(store, path.parent().unwrap_or(Path::new("")));
+                    settings.store = Some(document.value(offset, store));
                 }
                 "space" => settings.space = Some(document.parsed(&member, "a text")?),
                 "port_config" => {
@@ -120,6 +121,16 @@ impl Settings {
         }
         settings.policy = rules.policy()?;
         Ok(settings)
+    }
+}
+
+/// A relative path in a file means a file beside it, from wherever the file is read.
+fn anchored(store: &str, folder: &Path) -> String {
+    match store.strip_prefix("sqlite:") {
+        Some(file) if !file.is_empty() && !file.starts_with('/') => {
+            format!("sqlite:{}", folder.join(file).display())
+        }
+        _ => store.to_owned(),
     }
 }
 

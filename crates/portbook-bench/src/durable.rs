@@ -1,0 +1,120 @@
+//! Durable allocations: one caller against plain inserts, many callers against one.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use portbook::PortAllocationService;
+use portbook_model::AllocationRequest;
+use rusqlite::Connection;
+
+use crate::harness::{Benchmark, Bound, Failure, Outcome, app, median, service, timed};
+
+const ROUNDS: usize = 15;
+const PER_ROUND: usize = 200;
+const CALLERS: usize = 64;
+const PER_CALLER: usize = 20;
+
+/// (a) One caller's durable allocations a second, against one plain INSERT a transaction in SQLite
+/// with the same pragmas.
+pub fn one_caller() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let service = service(&folder.path().join("portbook.db"))?;
+    let floor = floor(&folder.path().join("floor.db"))?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let first = round * PER_ROUND + 1;
+        theirs.push(timed(|| insert(&floor, first, PER_ROUND))?);
+        ours.push(timed(|| allocate(&service, "bench/one", first, PER_ROUND))?);
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!(
+        "           floor {:.0} inserts a second, portbook {:.0} allocations a second",
+        PER_ROUND as f64 / theirs,
+        PER_ROUND as f64 / ours
+    );
+    Ok(vec![Benchmark {
+        what: "one caller's durable allocations a second / plain durable INSERTs a second".into(),
+        ratio: theirs / ours,
+        bound: Bound::AtLeast(0.6),
+    }])
+}
+
+/// (b) 64 callers in one process against one.
+pub fn sixty_four_callers() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let service = service(&folder.path().join("portbook.db"))?;
+    allocate(&service, "bench/warm", 1, 10)?;
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        let first = round * PER_ROUND + 1;
+        let took = timed(|| allocate(&service, "bench/alone", first, PER_ROUND))?;
+        alone.push(took / u32::try_from(PER_ROUND)?);
+        let took = crowd(&service, round)?;
+        together.push(took / u32::try_from(CALLERS * PER_CALLER)?);
+    }
+    let (alone, together) = (median(alone), median(together));
+    println!(
+        "           one caller {:.0} allocations a second, {CALLERS} callers {:.0}",
+        1.0 / alone,
+        1.0 / together
+    );
+    Ok(vec![Benchmark {
+        what: format!("{CALLERS} callers' allocations a second / one caller's"),
+        ratio: alone / together,
+        bound: Bound::AtLeast(10.0),
+    }])
+}
+
+fn crowd(service: &PortAllocationService, round: usize) -> Result<Duration, Failure> {
+    let start = Barrier::new(CALLERS + 1);
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| {
+                let start = &start;
+                scope.spawn(move || {
+                    start.wait();
+                    let first = round * PER_CALLER + 1;
+                    let model = format!("bench/caller-{caller}");
+                    allocate(service, &model, first, PER_CALLER).map_err(|error| error.to_string())
+                })
+            })
+            .collect();
+        start.wait();
+        let started = Instant::now();
+        for caller in callers {
+            caller.join().map_err(|_| "a caller panicked")??;
+        }
+        Ok(started.elapsed())
+    })
+}
+
+fn allocate(
+    service: &PortAllocationService,
+    model: &str,
+    first: usize,
+    count: usize,
+) -> Result<(), Failure> {
+    for number in first..first + count {
+        service.allocate(&AllocationRequest::plain(vec![app(model, number)?]))?;
+    }
+    Ok(())
+}
+
+fn floor(path: &std::path::Path) -> Result<Connection, Failure> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(
+        "CREATE TABLE floor (id INTEGER PRIMARY KEY, model TEXT, app INTEGER, backend INTEGER, frontend INTEGER)",
+    )?;
+    Ok(connection)
+}
+
+fn insert(connection: &Connection, first: usize, count: usize) -> Result<(), Failure> {
+    let mut statement = connection
+        .prepare_cached("INSERT INTO floor (model, app, backend, frontend) VALUES (?1, ?2, ?3, ?4)")?;
+    for number in first..first + count {
+        statement.execute(("bench/one", i64::try_from(number)?, 5001, 8001))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! portbook's benchmarks.
+//!
+//! Each measures portbook and a floor or a peer in one run, turn by turn, and prints the ratio of the
+//! medians: absolute times say more of the machine than of portbook. `BENCHMARKS.md` names the bound
+//! that each ratio has to keep.
+//!
+//! ```text
+//! cargo run --release -p portbook-bench -- all
+//! ```
+
+mod durable;
+mod fairness;
+mod full_book;
+mod harness;
+mod process;
+
+use std::process::ExitCode;
+
+use harness::{Benchmark, Outcome};
+
+const BENCHMARKS: [(&str, fn() -> Outcome); 5] = [
+    ("durable", durable::one_caller),
+    ("shared", durable::sixty_four_callers),
+    ("full-book", full_book::run),
+    ("process", process::run),
+    ("fairness", fairness::run),
+];
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    if wanted == fairness::WORKER {
+        return fairness::work();
+    }
+    let chosen: Vec<_> = BENCHMARKS
+        .iter()
+        .filter(|(name, _)| wanted == "all" || wanted == *name)
+        .collect();
+    if chosen.is_empty() {
+        let names = BENCHMARKS.map(|(name, _)| name).join("|");
+        eprintln!("usage: portbook-bench all|{names}");
+        return ExitCode::from(2);
+    }
+    let mut kept = true;
+    for (name, run) in chosen {
+        match run() {
+            Ok(benchmarks) => {
+                for Benchmark { what, ratio, bound } in benchmarks {
+                    let verdict = if bound.holds(ratio) { "kept" } else { "MISSED" };
+                    kept &= bound.holds(ratio);
+                    println!("{name:10} {what}: {ratio:.2} ({bound}: {verdict})");
+                }
+            }
+            Err(error) => {
+                kept = false;
+                println!("{name:10} failed: {error}");
+            }
+        }
+    }
+    if kept { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
