@@ -68,14 +68,7 @@ impl Model {
         if spelling == "." || spelling == ".." {
             return Err(InvalidModel::Directory(spelling.to_owned()));
         }
-        let identity = spelling
-            .chars()
-            .map(|c| match c {
-                '_' | '-' | '.' => c,
-                c if c.is_alphanumeric() => c,
-                _ => '_',
-            })
-            .collect();
+        let identity = model_identity(spelling, &[]);
         Ok(Self {
             spelling: spelling.to_owned(),
             identity,
@@ -91,6 +84,16 @@ impl Model {
     pub fn identity(&self) -> &str {
         &self.identity
     }
+}
+
+/// The name of a model's directory: every character but letters, digits, `_`, `-`, `.` and those in
+/// `kept` becomes `_`.
+pub(crate) fn model_identity(spelling: &str, kept: &[char]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || kept.contains(&c);
+    spelling
+        .chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect()
 }
 
 impl PartialEq for Model {

@@ -337,8 +337,11 @@ impl std::fmt::Display for RangeUse {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
-        let total = self.range.count();
-        write!(f, "{} {} has {total} ports, {}", self.role, self.range, parts.join(", "))
+        let total = match self.range.count() {
+            1 => "1 port".to_owned(),
+            count => format!("{count} ports"),
+        };
+        write!(f, "{} {} has {total}, {}", self.role, self.range, parts.join(", "))
     }
 }
 

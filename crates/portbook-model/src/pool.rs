@@ -5,13 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::app::model_identity;
 use crate::{Model, PoolName, PortStretch};
 
 /// Which models are meant: one model, or a glob in which `*` stands for any characters and `?` for
 /// any one.
 ///
-/// A pattern without `*` and `?` means the model with the same identity. A glob matches when it fits
-/// the model's spelling or its identity, whole and with its letters' case.
+/// Models are known by their identity, so a pattern is held against it, whole and with its letters'
+/// case: `x-ai/*` and `x-ai_*` are one pattern, as `x-ai/grok-4` and `x-ai_grok-4` are one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelPattern(String);
@@ -36,11 +37,8 @@ impl ModelPattern {
 
     /// Whether `model` is meant.
     pub fn matches(&self, model: &Model) -> bool {
-        if !self.0.contains(['*', '?']) {
-            return Model::new(&self.0).is_ok_and(|named| named == *model);
-        }
-        let glob = WildMatch::new(&self.0);
-        glob.matches(model.identity()) || glob.matches(model.spelling())
+        let pattern = model_identity(&self.0, &['*', '?']);
+        WildMatch::new(&pattern).matches(model.identity())
     }
 }
 
@@ -95,6 +93,13 @@ mod tests {
         let exact = ModelPattern::new("x-ai/grok-4").unwrap();
         assert!(exact.matches(&model("x-ai_grok-4")));
         assert!(!exact.matches(&model("x-ai_grok-4.1")));
-        assert!(ModelPattern::new("openai/*").unwrap().matches(&model("openai/o3")));
+    }
+
+    #[test]
+    fn a_pattern_means_a_model_however_it_is_spelt() {
+        let pattern = ModelPattern::new("x-ai/*").unwrap();
+        for spelling in ["x-ai/grok-4", "x-ai_grok-4"] {
+            assert!(pattern.matches(&Model::new(spelling).unwrap()), "{spelling}");
+        }
     }
 }

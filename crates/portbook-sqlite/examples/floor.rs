@@ -171,10 +171,16 @@ fn reading(folder: &Path) -> Outcome<()> {
             let store = SqliteStore::open(&path, Options::default())?;
             let mut reading = store.read()?;
             let began = Instant::now();
-            ports = reading.space(&Space::default(), Timestamp::EPOCH)?.taken.count();
+            ports = reading
+                .space(&Space::default(), Timestamp::EPOCH)?
+                .taken
+                .count();
             loading += began.elapsed();
         }
-        println!("{name}: the space of {ports} ports, cold: {:?}", loading / TIMES);
+        println!(
+            "{name}: the space of {ports} ports, cold: {:?}",
+            loading / TIMES
+        );
     }
     Ok(())
 }

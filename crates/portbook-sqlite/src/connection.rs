@@ -21,6 +21,11 @@ use crate::schema;
 /// More statements than this crate has, so that each is prepared once for a connection.
 const STATEMENTS: usize = 64;
 
+/// SQLite's smallest page: no database is shorter. Of a shorter file SQLite sees none or an empty one.
+const SMALLEST: u64 = 512;
+
+const NO_DATABASE: &str = "what is in it is no SQLite database, or no longer one";
+
 /// A connection to the book, and which file it leads to.
 #[derive(Debug)]
 pub(crate) struct BookConnection {
@@ -89,6 +94,9 @@ pub(crate) fn book_file(place: &Place) -> Result<FileId, StoreError> {
             "it is empty: a crash or another program emptied it; restore it from a copy, or remove it to begin a new book",
         ));
     }
+    if metadata.len() < SMALLEST {
+        return Err(place.not_a_book(NO_DATABASE));
+    }
     Ok(FileId::of(&metadata))
 }
 
@@ -106,6 +114,9 @@ fn connect(place: &Place) -> Result<(Connection, bool), StoreError> {
 fn frozen(place: &Place, error: &rusqlite::Error) -> Result<(Connection, bool), StoreError> {
     if access(place.book(), Access::READ_OK).is_err() {
         return Err(place.unreachable("its permissions do not let this user read it"));
+    }
+    if access(place.directory(), Access::WRITE_OK).is_ok() {
+        return Err(place.failure(error));
     }
     if !matches!(place.filled_journal(), Ok(None)) {
         return Err(place.unreachable(format!(
@@ -150,9 +161,7 @@ fn checked(
 
 fn refused(place: &Place, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            place.not_a_book("what is in it is no SQLite database, or no longer one")
-        }
+        Some(ErrorCode::NotADatabase) => place.not_a_book(NO_DATABASE),
         _ => place.failure(error),
     }
 }

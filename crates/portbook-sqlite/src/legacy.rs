@@ -114,8 +114,7 @@ impl File {
             return Err(unreachable("it is no regular file".to_owned()));
         }
         // SQLite takes a name that begins with `file:` for a URI, but no absolute path begins so.
-        let absolute =
-            std::path::absolute(path).map_err(|error| unreachable(error.to_string()))?;
+        let absolute = std::path::absolute(path).map_err(|error| unreachable(error.to_string()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || -> rusqlite::Result<(Connection, i64)> {
             let sqlite = Connection::open_with_flags(absolute, flags)?;
@@ -163,9 +162,8 @@ impl File {
             true => "created_at",
             false => "NULL",
         };
-        let select = format!(
-            "model, app_num, backend_port, frontend_port, {created_at} FROM {TABLE}"
-        );
+        let select =
+            format!("model, app_num, backend_port, frontend_port, {created_at} FROM {TABLE}");
         let read = || -> rusqlite::Result<Vec<LegacyRow>> {
             // A table made WITHOUT ROWID, and a view, has rows in an order of its own.
             let by_number = sqlite.prepare(&format!("SELECT rowid, {select} ORDER BY rowid"));
@@ -224,9 +222,13 @@ fn text(value: ValueRef<'_>) -> String {
 /// A time as SQLAlchemy writes it, `2026-01-31 12:00:00.000000`, or in one of ISO 8601's forms.
 fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    [text.to_owned(), format!("{text}Z"), format!("{text}T00:00:00Z")]
-        .iter()
-        .find_map(|text| text.parse().ok())
+    [
+        text.to_owned(),
+        format!("{text}Z"),
+        format!("{text}T00:00:00Z"),
+    ]
+    .iter()
+    .find_map(|text| text.parse().ok())
 }
 
 #[cfg(test)]

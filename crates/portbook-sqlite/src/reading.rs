@@ -41,11 +41,7 @@ impl View<'_> {
         let sql = "SELECT book_id, revision, changed_at FROM head";
         self.statement(sql)?
             .query_row([], |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                ))
+                Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
             })
             .map_err(|error| self.failure(error))
             .and_then(|(book, revision, changed_at)| {
@@ -85,7 +81,8 @@ impl View<'_> {
         })?;
         let files = "SELECT source, digest, promises FROM promise_files WHERE space = ?1";
         self.each(files, params![name], |row| {
-            book.promises.set(self.sane("a row of promise_files", promise_file(row))?);
+            book.promises
+                .set(self.sane("a row of promise_files", promise_file(row))?);
             Ok(())
         })?;
         let pools = "SELECT name, first_port, last_port, models FROM pools WHERE space = ?1";
@@ -201,7 +198,11 @@ impl View<'_> {
                 break;
             };
             let change = self.change(row)?;
-            if change.change.app().map_or(everything, |app| is_meant(of, app)) {
+            if change
+                .change
+                .app()
+                .map_or(everything, |app| is_meant(of, app))
+            {
                 recorded.push(change);
             }
         }
@@ -397,7 +398,11 @@ fn owner(row: &Row<'_>) -> Result<(Port, Owner), Nonsense> {
     let role: String = column(row, 1)?;
     let app = match column::<Option<String>>(row, 2)? {
         Some(_) => app_key(row, 2)?,
-        None => return Err(format!("the port {port} belongs to an app that is not there")),
+        None => {
+            return Err(format!(
+                "the port {port} belongs to an app that is not there"
+            ));
+        }
     };
     let role = sensible(Role::new(&role))?;
     Ok((port, Owner { app, role }))

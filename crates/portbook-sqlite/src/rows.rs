@@ -42,11 +42,7 @@ fn violates_key(error: &rusqlite::Error) -> bool {
 /// Writes a batch inside the transaction that is open, if the book is still at `expected`.
 ///
 /// The head comes first: a plan on an old book is merely stale, whatever else is wrong with it.
-pub(crate) fn write(
-    sqlite: &Connection,
-    expected: Revision,
-    batch: &Batch,
-) -> Result<(), Refused> {
+pub(crate) fn write(sqlite: &Connection, expected: Revision, batch: &Batch) -> Result<(), Refused> {
     // A revision that SQLite cannot hold is not the book's.
     let first = i64::try_from(expected.0).map_err(|_| Refused::Stale)?;
     let last = i64::try_from(expected.after(batch.changes.len()).0).map_err(|_| Refused::Stale)?;
@@ -107,10 +103,7 @@ fn expect_one(rows: usize, otherwise: impl FnOnce() -> String) -> Result<(), Ref
 
 fn end_of(lease: Option<Lease>) -> (Option<i64>, Option<i64>) {
     let ttl = |lease: Lease| i64::try_from(lease.ttl.duration().as_millis()).unwrap_or(i64::MAX);
-    (
-        lease.map(|lease| lease.expires_at.millis()),
-        lease.map(ttl),
-    )
+    (lease.map(|lease| lease.expires_at.millis()), lease.map(ttl))
 }
 
 /// The rows of one space, at the moment of the batch.

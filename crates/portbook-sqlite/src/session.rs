@@ -9,9 +9,7 @@ use portbook_model::{
     Allocation, AppKey, AppRecord, Batch, Head, Needs, Recorded, Revision, Space, SpaceBook,
     Timestamp,
 };
-use portbook_store::{
-    Audit, CommitError, Filter, HistoryFilter, Reading, StoreError, Turn,
-};
+use portbook_store::{Audit, CommitError, Filter, HistoryFilter, Reading, StoreError, Turn};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::connection::{BookConnection, book_file};
@@ -82,7 +80,7 @@ impl<'a> Session<'a> {
                 return Err(self
                     .store
                     .place()
-                    .read_only("the file system that it lies on is read-only"));
+                    .read_only("nothing can be written where it lies"));
             }
             connection
                 .sqlite
@@ -139,7 +137,9 @@ impl<'a> Session<'a> {
         // A file that has no name any more takes commits as gladly as a book does.
         let opened = self.connection.as_ref().map(|connection| connection.file);
         if Some(book_file(place)?) != opened {
-            return Err(place.failed("another file was put in its place meanwhile").into());
+            return Err(place
+                .failed("another file was put in its place meanwhile")
+                .into());
         }
         let committed = execute(sqlite, "COMMIT");
         committed.map_err(|error| {

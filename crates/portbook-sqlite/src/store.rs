@@ -55,11 +55,11 @@ pub struct SqliteStore {
     connections: Mutex<Connections>,
 }
 
-/// The connections that nobody uses now.
 #[derive(Debug, Default)]
 struct Connections {
+    /// Those that nobody uses now, all of the file that was opened last.
     idle: Vec<BookConnection>,
-    /// The journal of the file that was opened last, and that file.
+    /// That file and its journal.
     last: Option<(FileId, Option<FileId>)>,
 }
 
@@ -120,8 +120,12 @@ impl SqliteStore {
     /// Takes back a connection that is in no transaction.
     pub(crate) fn give_back(&self, connection: BookConnection) {
         let mut connections = self.connections();
-        // Without locks each reading has to open the file anew to see what became of it.
-        if connections.idle.len() < KEPT && !connection.frozen {
+        // One to a file that was replaced meanwhile is of no use any more, and without locks each
+        // reading has to open the file anew to see what became of it.
+        let is_current = connections
+            .last
+            .is_some_and(|(file, _)| file == connection.file);
+        if is_current && !connection.frozen && connections.idle.len() < KEPT {
             connections.idle.push(connection);
         }
     }
@@ -150,7 +154,7 @@ impl SqliteStore {
         if Some(file) == present {
             return Ok(());
         }
-        let mut former = connections.idle.iter().filter(|one| one.file == file);
+        let mut former = connections.idle.iter();
         let emptied = former.any(|one| matches!(empty_journal(&one.sqlite), Ok(true)));
         if !emptied {
             let filled = self.place.filled_journal();
@@ -163,7 +167,7 @@ impl SqliteStore {
                 )));
             }
         }
-        connections.idle.retain(|one| Some(one.file) == present);
+        connections.idle.clear();
         connections.last = None;
         Ok(())
     }

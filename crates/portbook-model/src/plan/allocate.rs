@@ -132,15 +132,15 @@ impl Draft<'_> {
             allocation.updated_at = self.now;
             in_use = choice.in_use;
         }
-        if let (Some(held), Some(lease)) = (allocation.lease, lease) {
-            if lease.expires_at > held.expires_at {
-                self.record(Change::Renewed {
-                    app: app.clone(),
-                    lease,
-                });
-                allocation.lease = Some(lease);
-                allocation.updated_at = self.now;
-            }
+        if let (Some(held), Some(lease)) = (allocation.lease, lease)
+            && lease.expires_at > held.expires_at
+        {
+            self.record(Change::Renewed {
+                app: app.clone(),
+                lease,
+            });
+            allocation.lease = Some(lease);
+            allocation.updated_at = self.now;
         }
         Ok(Grant {
             allocation,
@@ -188,7 +188,7 @@ pub(super) struct Chooser<'a> {
     pub(super) space: &'a SpaceBook,
     host: &'a dyn HostView,
     pub(super) policy: &'a Policy,
-    eligibility: Eligibility<'a>,
+    pub(super) eligibility: Eligibility<'a>,
 }
 
 impl<'a> Chooser<'a> {
@@ -213,7 +213,7 @@ impl<'a> Chooser<'a> {
     pub(super) fn choose(&self, roles: &BTreeSet<Role>, pins: &Ports) -> Result<Choice, Refusal> {
         if !pins.is_empty() {
             self.check_pins(pins)?;
-            let ports = self.complete(pins.clone(), roles)?;
+            let ports = self.complete(self.with_promised(pins, roles), roles)?;
             return Ok(self.choice(ports, Source::Pinned));
         }
         if let Some(promised) = self.promised(roles) {
@@ -229,7 +229,7 @@ impl<'a> Chooser<'a> {
             let ports = self.complete(former, roles)?;
             return Ok(self.choice(ports, Source::Returning));
         }
-        if let Some(ports) = self.from_pools(roles)? {
+        if let Some(ports) = self.pooled(roles)? {
             return Ok(self.choice(ports, Source::Pool));
         }
         let ports = self.complete(Ports::new(), roles)?;
@@ -281,6 +281,17 @@ impl<'a> Chooser<'a> {
         (free && !promised.is_empty()).then_some(promised)
     }
 
+    /// Pins with what files promise the app in its other roles.
+    fn with_promised(&self, pins: &Ports, roles: &BTreeSet<Role>) -> Ports {
+        let others = roles.iter().filter(|role| !pins.contains_key(*role));
+        let mut ports = pins.clone();
+        let promised = self.promised(&others.cloned().collect()).unwrap_or_default();
+        if !promised.values().any(|port| pins.values().any(|pin| pin == port)) {
+            ports.extend(promised);
+        }
+        ports
+    }
+
     fn in_use(&self, ports: &Ports) -> Result<Vec<Port>, HostUnknown> {
         let mut in_use = Vec::new();
         for port in ports.values() {
@@ -330,7 +341,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// The lowest eligible ports of the model's pools, if they have one for each role.
-    fn from_pools(&self, roles: &BTreeSet<Role>) -> Result<Option<Ports>, HostUnknown> {
+    fn pooled(&self, roles: &BTreeSet<Role>) -> Result<Option<Ports>, HostUnknown> {
         let mut wanted = roles.iter();
         let mut role = wanted.next();
         let mut ports = Ports::new();

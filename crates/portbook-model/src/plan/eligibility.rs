@@ -28,8 +28,6 @@ pub enum Ineligible {
     Twin(Role),
     /// It is of the host's ephemeral range, which comes last.
     Ephemeral,
-    /// It was given to another role of the same app.
-    OwnRole(Role),
 }
 
 impl fmt::Display for Ineligible {
@@ -50,7 +48,6 @@ impl fmt::Display for Ineligible {
             Ineligible::Ephemeral => {
                 f.write_str("in the host's ephemeral range, which is given out last")
             }
-            Ineligible::OwnRole(role) => write!(f, "given to its {role}"),
         }
     }
 }
@@ -73,18 +70,17 @@ impl<'a> Eligibility<'a> {
         now: Timestamp,
     ) -> Self {
         let mut barred = space.promises.ports().clone();
-        if let Some(own) = space.promises.of(app) {
-            for port in own.values() {
-                barred.remove(*port);
-            }
-        }
-        barred.union_with(&space.taken);
-        barred.union_with(policy.blocked_ports());
         for pool in space.pools.values() {
             if !pool.models.matches(&app.model) {
                 barred.extend(pool.ports.ports());
             }
         }
+        // A promise to the app itself goes before whatever pool the port lies in.
+        for port in space.promises.of(app).into_iter().flat_map(|own| own.values()) {
+            barred.remove(*port);
+        }
+        barred.union_with(&space.taken);
+        barred.union_with(policy.blocked_ports());
         let mut eligibility = Self {
             space,
             app,
@@ -129,8 +125,10 @@ impl<'a> Eligibility<'a> {
             let owner = owner.map(|owner| (owner.app.clone(), owner.role.clone()));
             return Some(Ineligible::Taken(owner));
         }
-        if let Some(app) = self.space.promises.to(port).filter(|app| *app != self.app) {
-            return Some(Ineligible::Promised(app.clone()));
+        match self.space.promises.to(port) {
+            Some(app) if app == self.app => return None,
+            Some(app) => return Some(Ineligible::Promised(app.clone())),
+            None => {}
         }
         let foreign = |pool: &&crate::Pool| {
             pool.ports.contains(port) && !pool.models.matches(&self.app.model)

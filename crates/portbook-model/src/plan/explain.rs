@@ -53,7 +53,7 @@ impl Chooser<'_> {
             Source::Import => "an import named them",
         };
         if !matches!(choice.source, Source::Pinned | Source::PortConfig) {
-            passed_over.extend(self.passed_promise(roles)?);
+            passed_over.extend(self.passed_promise(roles));
         }
         if matches!(choice.source, Source::Pool | Source::Dynamic) {
             passed_over.extend(self.passed_former()?);
@@ -68,9 +68,19 @@ impl Chooser<'_> {
         })
     }
 
-    fn passed_promise(&self, roles: &BTreeSet<Role>) -> Result<Vec<PassedOver>, HostUnknown> {
+    /// Only another app's claim keeps a promise from being honoured.
+    fn passed_promise(&self, roles: &BTreeSet<Role>) -> Vec<PassedOver> {
         let promised = self.space.promises.of(self.app).into_iter().flatten();
-        self.barred_among(promised.filter(|(role, _)| roles.contains(*role)))
+        promised
+            .filter(|(role, port)| roles.contains(*role) && self.space.taken.contains(**port))
+            .filter_map(|(role, port)| {
+                Some(PassedOver {
+                    role: role.clone(),
+                    port: *port,
+                    why: self.eligibility.why_not(*port)?,
+                })
+            })
+            .collect()
     }
 
     fn passed_former(&self) -> Result<Vec<PassedOver>, HostUnknown> {

@@ -136,7 +136,7 @@ impl Ground {
                 source: source(file),
             },
             Wish::AddPool(pool, first, count, models) => {
-                let models = ["x-ai?grok*", "my?app", "*"][*models];
+                let models = ["x-ai/*", "my?app", "*"][*models];
                 let (first, last) = (self.number(*first), self.number(first + count));
                 Ask::AddPool {
                     pool: kit::pool(&format!("p{pool}"), first, last, models),

@@ -184,7 +184,7 @@ impl Naive {
                         continue;
                     }
                     if ports.values().any(|port| {
-                        self.is_taken(*port) || self.is_promised_to_another(*port, &app)
+                        self.is_taken(*port) || self.promised_to(*port).is_some_and(|to| to != app)
                     }) {
                         return Err(Why::Import);
                     }
@@ -320,10 +320,10 @@ impl Naive {
             let pins = pins.map(|(role, port)| (role.clone(), *port)).collect();
             held.ports.extend(self.choose(key, &missing, &pins, now)?.0);
         }
-        if let (Some((end, _)), Some((later, _))) = (held.lease, lease) {
-            if later > end {
-                held.lease = lease;
-            }
+        if let (Some((end, _)), Some((later, _))) = (held.lease, lease)
+            && later > end
+        {
+            held.lease = lease;
         }
         let ports = held.ports.clone();
         self.held.insert(app, held);
@@ -345,20 +345,17 @@ impl Naive {
             {
                 return Err(Why::PinTaken);
             }
-            return Ok((
-                self.with_slot(pins.clone(), roles, key, now)?,
-                Source::Pinned,
-            ));
-        }
-        if let Some(promised) = self.promises().get(&app) {
-            let wanted = promised.iter().filter(|(role, _)| roles.contains(*role));
-            let wanted: Numbers = wanted.map(|(role, port)| (role.clone(), *port)).collect();
-            if !wanted.is_empty()
-                && all_different(&wanted)
-                && !wanted.values().any(|port| self.is_taken(*port))
-            {
-                return Ok((self.with_slot(wanted, roles, key, now)?, Source::PortConfig));
+            let others = roles.iter().filter(|role| !pins.contains_key(*role));
+            let mut ports = self.promised(&app, &others.cloned().collect());
+            ports.extend(pins.clone());
+            if !all_different(&ports) {
+                ports = pins.clone();
             }
+            return Ok((self.with_slot(ports, roles, key, now)?, Source::Pinned));
+        }
+        let promised = self.promised(&app, roles);
+        if !promised.is_empty() {
+            return Ok((self.with_slot(promised, roles, key, now)?, Source::PortConfig));
         }
         if let (None, Some(former)) = (self.held.get(&app), self.former.get(&app)) {
             let had = former
@@ -384,6 +381,16 @@ impl Naive {
             self.with_slot(Numbers::new(), roles, key, now)?,
             Source::Dynamic,
         ))
+    }
+
+    /// What the app is promised in these roles, if all of that can be kept.
+    fn promised(&self, app: &App, roles: &BTreeSet<String>) -> Numbers {
+        let mut promised = self.promises().remove(app).unwrap_or_default();
+        promised.retain(|role, _| roles.contains(role));
+        if !all_different(&promised) || promised.values().any(|port| self.is_taken(*port)) {
+            promised.clear();
+        }
+        promised
     }
 
     /// Completes `ports` from the lowest slot that serves all the roles that are missing, of those
@@ -444,11 +451,13 @@ impl Naive {
             && !self.in_use.contains(&port)
     }
 
-    /// Taken, promised to another, or in a pool for others.
+    /// Taken, promised to another, or, unless it is promised to the app, in a pool for others.
     fn is_reserved(&self, port: u16, key: &AppKey) -> bool {
-        self.is_taken(port)
-            || self.is_promised_to_another(port, &name(key))
-            || self.pool_for_others(port, &key.model).is_some()
+        match self.promised_to(port) {
+            _ if self.is_taken(port) => true,
+            Some(to) => to != name(key),
+            None => self.pool_for_others(port, &key.model).is_some(),
+        }
     }
 
     pub(crate) fn is_taken(&self, port: u16) -> bool {
@@ -485,10 +494,6 @@ impl Naive {
             .into_iter()
             .find(|(_, ports)| ports.values().any(|promised| *promised == port))
             .map(|(app, _)| app)
-    }
-
-    fn is_promised_to_another(&self, port: u16, app: &App) -> bool {
-        self.promised_to(port).is_some_and(|to| to != *app)
     }
 
     pub(crate) fn pool_for_others(&self, port: u16, model: &Model) -> Option<String> {

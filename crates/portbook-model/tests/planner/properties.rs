@@ -46,20 +46,13 @@ fn one_step(desk: &mut Desk, naive: &mut Naive, asks: &[Ask]) -> Result<(), Test
         let state = naive.clone();
         let expected = naive.ask(ask, now.millis());
         prop_assert_eq!(in_short(answer), expected, "{:?}", ask);
-        if let (Ask::Allocate(request), Ok(Outcome::Allocated(grants))) = (ask, answer) {
-            if let ([app], [grant]) = (request.apps.as_slice(), grants.as_slice()) {
-                if let Some(explanation) = grant.explanation.as_ref().filter(|_| grant.created) {
-                    let source = grant.allocation.source;
-                    explains(
-                        &state,
-                        app,
-                        &numbers(&grant.allocation.ports),
-                        source,
-                        explanation,
-                        now,
-                    )?;
-                }
-            }
+        if let (Ask::Allocate(request), Ok(Outcome::Allocated(grants))) = (ask, answer)
+            && let ([app], [grant]) = (request.apps.as_slice(), grants.as_slice())
+            && let Some(explanation) = grant.explanation.as_ref().filter(|_| grant.created)
+        {
+            let source = grant.allocation.source;
+            let ports = numbers(&grant.allocation.ports);
+            explains(&state, app, &ports, source, explanation, now)?;
         }
     }
     holds_the_same(desk, naive)?;
@@ -312,7 +305,6 @@ fn explains(
             Ineligible::InUse(_) => state.in_use.contains(&port),
             Ineligible::Twin(other) => other.as_str() != role,
             Ineligible::Ephemeral => state.rules.ephemeral.contains(&port),
-            Ineligible::OwnRole(other) => other.as_str() != role,
         };
         prop_assert!(is_true, "{} {}: {} is not true", role, port, passed.why);
     }

@@ -98,8 +98,8 @@ fn a_full_book_gives_no_resting_port_either() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no eligible port is left for n/app1: backend 6001-6001 step 1 has 1 ports, 1 resting; \
-         frontend 7001-7001 step 1 has 1 ports, 1 resting"
+        "no eligible port is left for n/app1: backend 6001-6001 step 1 has 1 port, 1 resting; \
+         frontend 7001-7001 step 1 has 1 port, 1 resting"
     );
     // It may still be asked for by its number: rests bind portbook's own choice only.
     assert!(

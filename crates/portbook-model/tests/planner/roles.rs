@@ -137,7 +137,7 @@ fn a_full_range_refuses_its_role_alone() {
     let refused = with_db(&mut desk, 2).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no eligible port is left for m/app2: db 15001-15001 step 1 has 1 ports, 1 allocated"
+        "no eligible port is left for m/app2: db 15001-15001 step 1 has 1 port, 1 allocated"
     );
     assert_eq!(desk.pair("m", 2), (5003, 8003));
 }

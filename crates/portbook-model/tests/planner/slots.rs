@@ -249,8 +249,8 @@ fn a_full_book_gives_no_port_at_all_rather_than_a_made_up_one() {
         assert_eq!(
             refused.to_string(),
             format!(
-                "no eligible port is left for m/app{number}: backend 6001-6001 step 1 has 1 ports, 1 allocated; \
-                 frontend 7001-7001 step 1 has 1 ports, 1 allocated"
+                "no eligible port is left for m/app{number}: backend 6001-6001 step 1 has 1 port, 1 allocated; \
+                 frontend 7001-7001 step 1 has 1 port, 1 allocated"
             )
         );
     }

@@ -1,0 +1,25 @@
+//! What the command promises to whoever calls it, one idea a module.
+
+mod allocating;
+mod bad_input;
+mod broken_books;
+mod checking;
+mod configuring;
+mod docs;
+mod doctoring;
+mod eligibility;
+mod history;
+mod host;
+mod importing;
+mod kit;
+mod leases;
+mod listing;
+mod old_service;
+mod output;
+mod pins;
+mod pools;
+mod promises;
+mod releasing;
+mod resolving;
+mod roles;
+mod terminal;
