@@ -134,7 +134,7 @@ pub(crate) enum Command {
     ///
     /// Compares the book with itself, with the pre-configured ports, with the ports that browsers
     /// refuse, with pools, and with this host: who listens on an allocated port. A process that runs in
-    /// the app's own directory, {model identity}/app{n}, is no conflict.
+    /// the app's own directory, such as openai_gpt-4/app1, is no conflict.
     Check(Check),
     /// Give an app's ports back
     ///

@@ -5,14 +5,13 @@ mod commands;
 mod output;
 mod progress;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::arguments::{Arguments, Global};
-use crate::commands::Answer;
+use crate::commands::{Answer, Ending};
 use crate::output::{Complaint, Output};
 
 fn main() -> ExitCode {
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             match error.print() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => exit_after(&error),
+                Err(error) => end(Err(error.into()), &output_of_unparsed()),
             }
         }
         Err(error) => {
@@ -34,7 +33,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> ExitCode {
     let output = Output::new(&arguments.global);
-    match commands::run(arguments, &output) {
+    end(commands::run(arguments, &output), &output)
+}
+
+/// The exit status of an ending; a failure is told. Whoever closed the pipe has read enough: that is
+/// none.
+fn end(ending: Ending, output: &Output) -> ExitCode {
+    match ending {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(complaint) if complaint.is_broken_pipe() => ExitCode::SUCCESS,
@@ -45,19 +50,12 @@ fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Whoever closed the pipe has read enough: that is no failure.
-fn exit_after(error: &io::Error) -> ExitCode {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => ExitCode::from(5),
-    }
-}
-
 /// Clap's complaint as one sentence: its first paragraph, without its label and its usage.
 fn usage_complaint(error: &clap::Error) -> Complaint {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let message = "no command was given".to_owned();
-        return Complaint::about_usage(message, "portbook --help lists the commands");
+        let hint = format!("{} --help lists the commands", called(&error.to_string()));
+        return Complaint::about_usage(message, &hint);
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -65,6 +63,14 @@ fn usage_complaint(error: &clap::Error) -> Complaint {
     let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     Complaint::about_usage(sentence, tip.unwrap_or("--help tells what can be said"))
+}
+
+/// The command that a help text is of: `portbook pool`.
+fn called(help: &str) -> String {
+    let usage = help.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let words = usage.unwrap_or("portbook").split(' ');
+    let names: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
+    names.join(" ")
 }
 
 /// How to complain about a command line that cannot be read: as far as it can be read.

@@ -2,9 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, ContentArrangement, Row, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
+use portbook::model::Timestamp;
 use portbook::{Error, FileProblem};
 use serde::Serialize;
 
@@ -20,6 +22,11 @@ pub(crate) const NOTABLE: Style = AnsiColor::Yellow.on_default();
 pub(crate) const FAINT: Style = Style::new().dimmed();
 /// The style of headings.
 pub(crate) const HEADING: Style = Style::new().bold();
+
+/// Words of at most so many characters are not broken in a narrow table: ports, dates, headings.
+const WHOLE: usize = 10;
+/// The blanks beside a table's cell, together.
+const PADDING: usize = 2;
 
 /// Where a command's answer goes: standard output carries the answer and nothing else.
 pub(crate) struct Output {
@@ -106,28 +113,68 @@ impl Output {
         self.complain(&format!("{BAD}portbook:{BAD:#} {message}{hint}"));
     }
 
+    /// How many columns the terminal has that the answer goes to, if it goes to one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let width = Table::new().width().filter(|_| io::stdout().is_terminal());
+        width.map(usize::from)
+    }
+
     /// A table that fits the terminal; where there is none, as wide as its content.
     pub(crate) fn table<'a>(&self, headings: impl IntoIterator<Item = &'a str>) -> Table {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
+        let headings: Vec<&str> = headings.into_iter().collect();
         if io::stdout().is_terminal() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        let headings = headings
-            .into_iter()
-            .map(|heading| Cell::new(format!("{HEADING}{heading}{HEADING:#}")));
-        table.set_header(Row::from(headings.collect::<Vec<_>>()));
+        let cells = headings.iter().map(|heading| match *heading {
+            "" => Cell::new(""),
+            heading => Cell::new(format!("{HEADING}{heading}{HEADING:#}")),
+        });
+        table.set_header(Row::from(cells.collect::<Vec<_>>()));
         table
     }
 
-    /// Writes a table without the blanks at the ends of its lines.
-    pub(crate) fn answer_table(&self, table: &Table) -> io::Result<()> {
+    /// Writes a table without the blank before its first column and those at the ends of its lines.
+    pub(crate) fn answer_table(&self, mut table: Table) -> io::Result<()> {
+        keep_words_whole(&mut table);
         let lines: Vec<String> = table
             .lines()
-            .map(|line| line.trim().to_owned())
+            .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
             .collect();
         self.answer(&lines.join("\n"))
     }
+}
+
+/// Makes each column as wide as its longest short word: the long ones are those that are broken.
+fn keep_words_whole(table: &mut Table) {
+    let mut widths = vec![0; table.column_count()];
+    for row in table.header().into_iter().chain(table.row_iter()) {
+        for (width, cell) in widths.iter_mut().zip(row.cell_iter()) {
+            let text = strip_str(&cell.content()).to_string();
+            let lengths = text.split_whitespace().map(|word| word.chars().count());
+            *width = lengths.filter(|length| *length <= WHOLE).fold(*width, usize::max);
+        }
+    }
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        if column.constraint().is_none() && width > 0 {
+            let width = u16::try_from(width + PADDING).unwrap_or(u16::MAX);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        }
+    }
+}
+
+/// A time as people read it: `2026-01-31 12:00:00`, UTC. In a narrow table its day and its hour are
+/// two lines.
+pub(crate) fn to_the_second(time: &Timestamp) -> String {
+    let time = time.to_string().replace('T', " ");
+    time.get(..19).unwrap_or(&time).to_owned()
+}
+
+/// So many of something: `1 app`, `2 apps`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 /// A failure as it is told: `{"code", "message", "hint"}`.

@@ -96,13 +96,14 @@ mod list {
     use super::Socket;
     use crate::HostError;
     use crate::sock_diag::{Entry, SockDiag, State, States};
-    use crate::turn::Turn;
+    use crate::turn::Namespace;
 
     pub(super) fn listeners() -> Result<Vec<Socket>, HostError> {
         let every = Port::MIN..=Port::MAX;
         let mut line = SockDiag::open()?;
         // With the turn taken, nobody's probe is listed as if it were a server.
-        let _turn = Turn::take();
+        let namespace = Namespace::open();
+        let _turn = namespace.turn();
         let mut entries =
             line.sockets(Transport::Tcp, States::only(State::LISTEN), every.clone())?;
         entries.extend(line.sockets(Transport::Udp, States::only(State::CLOSE), every)?);
@@ -116,7 +117,8 @@ mod list {
         let span = first..=last;
         let states = States::ALL.without(State::TIME_WAIT);
         let mut line = SockDiag::open()?;
-        let _turn = Turn::take();
+        let namespace = Namespace::open();
+        let _turn = namespace.turn();
         let mut entries = line.sockets(Transport::Tcp, states, span.clone())?;
         entries.extend(line.sockets(Transport::Udp, states, span)?);
         entries.retain(|entry| ports.contains(entry.port));

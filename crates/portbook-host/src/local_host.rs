@@ -1,8 +1,12 @@
 use std::collections::HashMap;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 use std::sync::{Mutex, PoisonError};
 
 use portbook_model::{Holder, HostUnknown, HostView, Port, PortSet};
 
+#[cfg(target_os = "linux")]
+use crate::turn::Namespace;
 use crate::{holders, probe};
 
 /// This machine, as seen by one plan: every port is probed at most once.
@@ -33,6 +37,8 @@ use crate::{holders, probe};
 #[derive(Debug, Default)]
 pub struct LocalHost {
     answers: Mutex<HashMap<Port, Result<bool, HostUnknown>>>,
+    #[cfg(target_os = "linux")]
+    namespace: OnceLock<Namespace>,
 }
 
 impl LocalHost {
@@ -49,6 +55,8 @@ impl HostView for LocalHost {
         answers
             .entry(port)
             .or_insert_with(|| {
+                #[cfg(target_os = "linux")]
+                let _turn = self.namespace.get_or_init(Namespace::open).turn();
                 probe::is_in_use(port).map_err(|error| HostUnknown {
                     port,
                     reason: error.to_string(),

@@ -11,7 +11,6 @@ use rustix::net::{
 
 use crate::HostError;
 use crate::sock_diag::{Entry, SockDiag, State, States};
-use crate::turn::Turn;
 
 /// Whether a socket sets `SO_REUSEADDR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +28,8 @@ enum Bind {
     Forbidden,
 }
 
+/// Whether `port` is in use; whoever asks has the turn to probe.
 pub(crate) fn is_in_use(port: Port) -> Result<bool, HostError> {
-    let _turn = Turn::take();
     match everywhere(Transport::Tcp, port, Reuse::Off)? {
         Bind::Granted => {}
         Bind::Forbidden => return is_listed(port),

@@ -12,35 +12,44 @@ const NAMESPACE: &str = "/proc/thread-self/ns/net";
 /// sits on the lock, and a probe without it is merely one that may meet another.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// What turns are waited for on: opened once, for any number of probes.
+#[derive(Debug)]
+pub(crate) struct Namespace(Option<File>);
+
+impl Namespace {
+    /// The network namespace of this thread. Without /proc there is nothing to wait for on.
+    pub(crate) fn open() -> Namespace {
+        Namespace(File::open(NAMESPACE).ok())
+    }
+
+    /// Waits for the right to probe.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn(self.0.as_ref().filter(|namespace| lock(namespace)))
+    }
+}
+
 /// The right to probe, which one process or thread of this network namespace has at a time.
 ///
 /// Two probes of one port at the same moment would take each other for a server, and so give two
 /// plans that run at once different answers than the same two in turn.
-pub(crate) struct Turn(Option<File>);
+pub(crate) struct Turn<'a>(Option<&'a File>);
 
-impl Turn {
-    pub(crate) fn take() -> Turn {
-        Turn(locked())
-    }
-}
-
-impl Drop for Turn {
+impl Drop for Turn<'_> {
     /// Closing the file is not enough: a child that another thread forks meanwhile has it open too.
     fn drop(&mut self) {
-        if let Some(namespace) = &self.0 {
+        if let Some(namespace) = self.0 {
             let _ = flock(namespace, FlockOperation::Unlock);
         }
     }
 }
 
-fn locked() -> Option<File> {
-    let namespace = File::open(NAMESPACE).ok()?;
+fn lock(namespace: &File) -> bool {
     let start = Instant::now();
-    while flock(&namespace, FlockOperation::NonBlockingLockExclusive).is_err() {
+    while flock(namespace, FlockOperation::NonBlockingLockExclusive).is_err() {
         if start.elapsed() > PATIENCE {
-            return None;
+            return false;
         }
         thread::sleep(Duration::from_micros(20));
     }
-    Some(namespace)
+    true
 }

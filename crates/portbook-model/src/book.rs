@@ -1,12 +1,12 @@
 //! The book as the planner sees it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppKey, Change, Pool, PoolName, Port, PortSet, Promises, Role, Source, Space, Span,
+    AppKey, Change, Model, Pool, PoolName, Port, PortSet, Promises, Role, Source, Space, Span,
     Timestamp,
 };
 
@@ -146,8 +146,8 @@ pub struct Rest {
 
 /// One number line, as far as the commands at hand need it.
 ///
-/// Always complete: `taken`, `promises`, `pools`. As far as loaded: `apps` and `owners`, for the apps
-/// and ports that [`Needs`](crate::Needs) names (whoever plans loads them, in the same reading); and
+/// Always complete: `taken`, `promises`, `pools`. As far as loaded: `apps`, `models` and `owners`, for
+/// the apps and ports that [`Needs`](crate::Needs) names (whoever plans loads them, in the same reading); and
 /// `rests`, as far back as the policy's cool-down reaches.
 #[derive(Debug, Clone, Default)]
 pub struct SpaceBook {
@@ -163,12 +163,21 @@ pub struct SpaceBook {
     pub apps: HashMap<AppKey, AppRecord>,
     /// Whose the ports are that the commands name.
     pub owners: HashMap<Port, Owner>,
+    /// The models that the commands name and the book knows, as they were first spelt. A spelling
+    /// never changes, so these are kept.
+    pub models: HashSet<Model>,
 }
 
 impl SpaceBook {
     /// The allocation of an app that was loaded.
     pub fn allocation(&self, app: &AppKey) -> Option<&Allocation> {
         self.apps.get(app).and_then(AppRecord::held)
+    }
+
+    /// The app by the first spelling of its model, which is the one that is shown.
+    pub fn as_first_spelt(&self, app: &AppKey) -> AppKey {
+        let model = self.models.get(&app.model).unwrap_or(&app.model);
+        AppKey::new(model.clone(), app.number)
     }
 
     /// Forgets the apps and owners that were loaded for earlier commands.
@@ -188,6 +197,7 @@ impl SpaceBook {
                 self.owners.insert(*port, owner);
             }
         }
+        self.models.insert(record.app().model.clone());
         self.apps.insert(record.app().clone(), record);
     }
 
@@ -258,6 +268,8 @@ impl SpaceBook {
     }
 
     fn claim(&mut self, app: &AppKey, ports: &Ports) {
+        // A set keeps the member that it has: the first spelling.
+        self.models.insert(app.model.clone());
         for (role, port) in ports {
             self.taken.insert(*port);
             self.rests.remove(port);

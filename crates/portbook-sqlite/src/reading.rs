@@ -109,6 +109,8 @@ impl View<'_> {
         for app in &needs.apps {
             if let Some(record) = self.app(space, app)? {
                 book.load(record);
+            } else if !book.models.contains(&app.model) {
+                book.models.extend(self.model_as_first_spelt(space, &app.model)?);
             }
         }
         const OWNERS: &str = "
@@ -127,6 +129,23 @@ impl View<'_> {
             self.each(&one, params![space.as_str(), port.get()], &mut own)?;
         }
         Ok(())
+    }
+
+    /// Every row of a model has the spelling of the first, so any will do.
+    fn model_as_first_spelt(
+        &self,
+        space: &Space,
+        model: &Model,
+    ) -> Result<Option<Model>, StoreError> {
+        const SPELLING: &str = "SELECT model FROM apps WHERE space = ?1 AND identity = ?2 LIMIT 1";
+        let mut found = None;
+        let values = params![space.as_str(), model.identity()];
+        self.each(SPELLING, values, |row| {
+            let model = column::<String>(row, 0).and_then(|name| sensible(Model::new(&name)));
+            found = Some(self.sane("a row of apps", model)?);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn app(&self, space: &Space, app: &AppKey) -> Result<Option<AppRecord>, StoreError> {

@@ -51,7 +51,8 @@ pub trait Reading {
         released_after: Timestamp,
     ) -> Result<SpaceBook, StoreError>;
 
-    /// Loads into `book` what `needs` names.
+    /// Loads into `book` what `needs` names, and the models of the apps named that the book knows,
+    /// as they were first spelt.
     fn load(&mut self, space: &Space, needs: &Needs, book: &mut SpaceBook)
     -> Result<(), StoreError>;
 

@@ -1,7 +1,9 @@
 //! The one entry point to a book.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
@@ -47,6 +49,35 @@ pub struct PortAllocationService {
     writer: Writer,
     space: Space,
     promises: Option<PromiseSource>,
+    acquainted: Acquaintances,
+}
+
+/// The apps that this process has allocated: those that probably still stand when they ask again, so
+/// that a look before the queue pays. Any other is most likely new, but for the first that a process
+/// asks for, since a command asks once, mostly for what is there. A wrong guess costs a look.
+#[derive(Default)]
+struct Acquaintances {
+    asked: AtomicBool,
+    apps: RwLock<HashSet<AppKey>>,
+}
+
+impl Acquaintances {
+    /// Enough for every app of a space; then it begins anew.
+    const MOST: usize = 65_536;
+
+    fn may_stand(&self, apps: &[AppKey]) -> bool {
+        let is_first = !self.asked.swap(true, Ordering::Relaxed);
+        let known = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        is_first || apps.iter().all(|app| known.contains(app))
+    }
+
+    fn note(&self, apps: &[AppKey]) {
+        let mut known = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + apps.len() > Self::MOST {
+            known.clear();
+        }
+        known.extend(apps.iter().cloned());
+    }
 }
 
 /// An app that was looked up with fallbacks.
@@ -73,6 +104,7 @@ impl PortAllocationService {
             writer: Writer::new(store, rules, actor()),
             space: configuration.space.value.clone(),
             promises: promises.map(|file| PromiseSource::new(file.value.clone())),
+            acquainted: Acquaintances::default(),
         }
     }
 
@@ -108,10 +140,11 @@ impl PortAllocationService {
             Some(source) => source.news()?,
             None => None,
         };
-        if news.is_none() {
-            if let Some(grants) = self.standing(request)? {
-                return Ok(grants);
-            }
+        if news.is_none()
+            && self.acquainted.may_stand(&request.apps)
+            && let Some(grants) = self.standing(request)?
+        {
+            return Ok(grants);
         }
         let mut asks = Vec::with_capacity(2);
         let stamp = news.map(|(file, stamp)| {
@@ -124,7 +157,10 @@ impl PortAllocationService {
             source.note(stamp);
         }
         match outcomes.pop() {
-            Some(Ok(Outcome::Allocated(grants))) => Ok(grants),
+            Some(Ok(Outcome::Allocated(grants))) => {
+                self.acquainted.note(&request.apps);
+                Ok(grants)
+            }
             Some(Err(refusal)) => Err(refusal.into()),
             other => Err(internal("grants", other)),
         }

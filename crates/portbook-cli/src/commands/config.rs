@@ -1,5 +1,6 @@
 //! `portbook config`: the configuration, and where each value comes from.
 
+use comfy_table::ColumnConstraint;
 use portbook::Configuration;
 
 use super::{Answer, Ending, configure};
@@ -26,6 +27,10 @@ pub(crate) fn run(arguments: &Config, global: &Global, output: &Output) -> Endin
     for (key, value, origin) in &values {
         table.add_row([key.to_string(), value.to_string(), origin.to_string()]);
     }
-    output.answer_table(&table)?;
+    // A key is copied into a file: it stays whole.
+    if let Some(keys) = table.column_mut(0) {
+        keys.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    output.answer_table(table)?;
     Ok(Answer::Yes)
 }

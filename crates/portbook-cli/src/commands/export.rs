@@ -5,7 +5,7 @@ use portbook::apps::export::{write_csv, write_port_config};
 
 use super::{Answer, Ending};
 use crate::arguments::{Export, ExportFormat};
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 pub(crate) fn run(
     arguments: &Export,
@@ -20,7 +20,8 @@ pub(crate) fn run(
             let further = apps.iter().filter(|app| app.ports.len() > 2).count();
             if further > 0 {
                 output.note(&format!(
-                    "{further} apps have ports for further roles, which port_config.json cannot hold"
+                    "{} with ports for further roles, which port_config.json cannot hold",
+                    counted(further, "app")
                 ));
             }
             output.answer(&write_port_config(&apps))?;

@@ -50,5 +50,5 @@ pub(super) fn table<'a>(
         cells.push(note);
         table.add_row(cells);
     }
-    output.answer_table(&table)
+    output.answer_table(table)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Answer, Ending};
 use crate::arguments::History;
-use crate::output::{FAINT, Output};
+use crate::output::{FAINT, Output, counted, to_the_second};
 
 /// A recorded change as JSON: what it has in common with the others, then its own fields.
 #[derive(Serialize)]
@@ -50,17 +50,16 @@ pub(crate) fn run(
 fn table(history: &[Recorded], output: &Output) -> std::io::Result<()> {
     let mut table = output.table(["REV", "TIME", "CHANGE", "WHAT", "WHY", "BY"]);
     for recorded in history {
-        let time = recorded.at.to_string();
         table.add_row([
             recorded.revision.to_string(),
-            format!("{FAINT}{}{FAINT:#}", time.get(..19).unwrap_or(&time)),
+            format!("{FAINT}{}{FAINT:#}", to_the_second(&recorded.at)),
             recorded.change.name().to_owned(),
             subject(&recorded.change),
             cause(&recorded.change),
             recorded.actor.clone(),
         ]);
     }
-    output.answer_table(&table)
+    output.answer_table(table)
 }
 
 fn subject(change: &Change) -> String {
@@ -70,7 +69,7 @@ fn subject(change: &Change) -> String {
         | Change::Released { app, ports, .. } => format!("{app} {}", describe(ports)),
         Change::Renewed { app, lease } => format!("{app} until {}", lease.expires_at),
         Change::Promised { file } => {
-            format!("{} promises of {}", file.promises.len(), file.source)
+            format!("{} of {}", counted(file.promises.len(), "promise"), file.source)
         }
         Change::Unpromised { source } => format!("the promises of {source}"),
         Change::PoolAdded { pool } | Change::PoolRemoved { pool } => {
@@ -92,5 +91,5 @@ fn describe(ports: &Ports) -> String {
         .iter()
         .map(|(role, port)| format!("{role}={port}"))
         .collect();
-    parts.join(",")
+    parts.join(" ")
 }

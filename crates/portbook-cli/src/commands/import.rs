@@ -6,7 +6,7 @@ use portbook::{Error, PortAllocationService};
 
 use super::{Answer, Ending};
 use crate::arguments::Import;
-use crate::output::{Complaint, Output};
+use crate::output::{Complaint, Output, counted};
 use crate::progress::Progress;
 
 pub(crate) fn run(
@@ -29,10 +29,10 @@ pub(crate) fn run(
         output.note(&format!("line {}: {}", warning.line, warning.message));
     }
     output.answer(&format!(
-        "{} apps registered, {} unchanged, {} warnings",
-        report.imported,
+        "{} registered, {} unchanged, {}",
+        counted(report.imported, "app"),
         report.unchanged,
-        report.warnings.len()
+        counted(report.warnings.len(), "warning")
     ))?;
     Ok(Answer::Yes)
 }

@@ -8,7 +8,7 @@ use portbook::{PortAllocationService, PortConfiguration};
 
 use super::{Answer, Ending};
 use crate::arguments::List;
-use crate::output::{BAD, FAINT, Output};
+use crate::output::{BAD, FAINT, Output, to_the_second};
 
 pub(crate) fn run(
     arguments: &List,
@@ -42,8 +42,7 @@ fn table(apps: &[PortConfiguration], output: &Output) -> std::io::Result<()> {
             let port = app.ports.get(*role);
             port.map_or_else(|| "-".to_owned(), ToString::to_string)
         }));
-        let since = app.created_at.to_string();
-        cells.push(format!("{FAINT}{}{FAINT:#}", since.get(..19).unwrap_or(&since)));
+        cells.push(format!("{FAINT}{}{FAINT:#}", to_the_second(&app.created_at)));
         cells.push(if app.is_available {
             String::new()
         } else {
@@ -51,5 +50,5 @@ fn table(apps: &[PortConfiguration], output: &Output) -> std::io::Result<()> {
         });
         table.add_row(cells);
     }
-    output.answer_table(&table)
+    output.answer_table(table)
 }

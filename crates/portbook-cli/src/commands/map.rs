@@ -7,16 +7,18 @@ use portbook::{PortAllocationService, PortLine, PortState};
 use super::{Answer, Ending};
 use crate::output::{FAINT, Output};
 
-/// Ports a row; with eight ports a cell, 64 cells.
-const ROW: u32 = 512;
 const CELL: u32 = 8;
+/// The most cells a row; a narrow terminal gets half of them, or a quarter, ...
+const CELLS: u32 = 64;
+/// The columns that a row begins with: its first port and a blank.
+const MARGIN: usize = 6;
 
 pub(crate) fn run(service: &PortAllocationService, output: &Output) -> Ending {
     let line = service.port_line()?;
     if output.is_json() {
         output.answer_json(&line.stretches())?;
     } else {
-        output.answer(&draw(&line))?;
+        output.answer(&draw(&line, output.width().unwrap_or(usize::MAX)))?;
     }
     Ok(Answer::Yes)
 }
@@ -51,12 +53,17 @@ const LEGEND: [PortState; 9] = [
 
 /// Rows of ports, eight to a cell, the weightiest state of a cell shown. Rows that are alike from end
 /// to end are drawn once.
-fn draw(line: &PortLine) -> String {
+fn draw(line: &PortLine, width: usize) -> String {
+    let mut cells_a_row = CELLS;
+    while cells_a_row > 1 && MARGIN + cells_a_row as usize > width {
+        cells_a_row /= 2;
+    }
+    let ports_a_row = cells_a_row * CELL;
     let mut text = String::new();
     let mut skipped_from = None;
     let mut previous: Option<Vec<PortState>> = None;
-    for start in (0..=u32::from(u16::MAX)).step_by(ROW as usize) {
-        let cells = row(line, start);
+    for start in (0..=u32::from(u16::MAX)).step_by(ports_a_row as usize) {
+        let cells = row(line, start, ports_a_row);
         let uniform = cells.iter().all(|state| *state == cells[0]);
         if uniform && previous.as_ref() == Some(&cells) {
             skipped_from.get_or_insert(start);
@@ -73,13 +80,34 @@ fn draw(line: &PortLine) -> String {
     if let Some(from) = skipped_from {
         text.push_str(&format!("{FAINT}      … {from} to {} alike{FAINT:#}\n", u16::MAX));
     }
-    let legend = LEGEND.map(|state| format!("{} {}", paint(state), picture(state).2));
-    text.push_str(&format!("\neach cell is {CELL} ports: {}\n", legend.join("  ")));
+    text.push_str(&format!("\nA cell is {CELL} ports:\n"));
+    text.push_str(&legend(width.min(MARGIN + CELLS as usize)));
     text
 }
 
-fn row(line: &PortLine, start: u32) -> Vec<PortState> {
-    (start..start + ROW)
+/// What the letters mean, in as many lines as it takes.
+fn legend(width: usize) -> String {
+    let mut text = String::new();
+    let mut written = 0;
+    for state in LEGEND {
+        let meaning = picture(state).2;
+        let length = 2 + meaning.len();
+        if written > 0 && written + 2 + length > width {
+            text.push('\n');
+            written = 0;
+        }
+        if written > 0 {
+            text.push_str("  ");
+            written += 2;
+        }
+        text.push_str(&format!("{} {meaning}", paint(state)));
+        written += length;
+    }
+    text + "\n"
+}
+
+fn row(line: &PortLine, start: u32, ports: u32) -> Vec<PortState> {
+    (start..start + ports)
         .step_by(CELL as usize)
         .map(|cell| {
             (cell..cell + CELL)

@@ -85,6 +85,6 @@ fn list(service: &PortAllocationService, output: &Output) -> Result<(), crate::o
             usage.free.to_string(),
         ]);
     }
-    output.answer_table(&table)?;
+    output.answer_table(table)?;
     Ok(())
 }

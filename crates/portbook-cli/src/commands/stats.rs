@@ -3,7 +3,7 @@
 use portbook::{PortAllocationService, Stats};
 
 use super::{Answer, Ending};
-use crate::output::{FAINT, GOOD, HEADING, NOTABLE, Output};
+use crate::output::{FAINT, GOOD, HEADING, NOTABLE, Output, counted};
 
 const BAR: usize = 30;
 /// From this share on a range or pool is nearly full.
@@ -21,8 +21,11 @@ pub(crate) fn run(service: &PortAllocationService, output: &Output) -> Ending {
 
 fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
     output.answer(&format!(
-        "{HEADING}{} apps{HEADING:#} hold {} ports in the space `{}`; room for {} more\n",
-        stats.allocations, stats.ports, stats.space, stats.free_slots
+        "space {}: {HEADING}{}{HEADING:#} with {}, room for {} more\n",
+        stats.space,
+        counted(stats.allocations, "app"),
+        counted(stats.ports, "port"),
+        stats.free_slots
     ))?;
     let mut ranges = output.table(["RANGE", "PORTS", "USED", "FREE", ""]);
     for range in &stats.ranges {
@@ -34,7 +37,7 @@ fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
             bar(range.used, range.used + range.free),
         ]);
     }
-    output.answer_table(&ranges)?;
+    output.answer_table(ranges)?;
     if !stats.pools.is_empty() {
         output.answer("\n")?;
         let mut pools = output.table(["POOL", "PORTS", "USED", "FREE", ""]);
@@ -47,7 +50,7 @@ fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
                 bar(usage.used, usage.used + usage.free),
             ]);
         }
-        output.answer_table(&pools)?;
+        output.answer_table(pools)?;
     }
     if !stats.models.is_empty() {
         output.answer("\n")?;
@@ -58,7 +61,7 @@ fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
             let length = (model.apps * BAR).div_ceil(most.max(1));
             models.add_row([model.model.clone(), apps, format!("{GOOD}{}{GOOD:#}", "█".repeat(length))]);
         }
-        output.answer_table(&models)?;
+        output.answer_table(models)?;
     }
     Ok(())
 }

@@ -1,1 +1,164 @@
-//! Soon.
+//! `check`: every kind of conflict, made for real.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::kit::{Listener, Sandbox, each, free_stretch, keys, ranges};
+
+/// Runs `check` and sees to the promises that hold for every conflict.
+#[track_caller]
+fn conflicts(sandbox: &Sandbox, status: i32) -> Value {
+    let run = sandbox.run("check --json");
+    let found = run.ended(status).json();
+    for conflict in found.as_array().unwrap() {
+        assert_eq!(keys(conflict), ["apps", "hint", "kind", "message", "port"]);
+        for key in ["message", "hint"] {
+            let text = conflict[key].as_str().unwrap();
+            assert!(!text.is_empty() && !text.contains('\n') && !text.contains(". "), "{text}");
+        }
+    }
+    sandbox.run("check").ended(status);
+    found
+}
+
+#[test]
+fn a_clean_book_has_none() {
+    let sandbox = Sandbox::new();
+    assert_eq!(conflicts(&sandbox, 0), json!([]));
+    sandbox.text("allocate openai_gpt-4 1-30");
+    assert_eq!(conflicts(&sandbox, 0), json!([]));
+    assert_snapshot!(sandbox.text("check"), @"no conflict in the space `default`");
+}
+
+/// The table without its keys, as another hand might rebuild it.
+const WITHOUT_KEYS: &str = "DROP VIEW port_configurations; CREATE TABLE loose (space TEXT, port INTEGER, app_id INTEGER, role TEXT);
+    INSERT INTO loose SELECT * FROM ports; DROP TABLE ports; ALTER TABLE loose RENAME TO ports;";
+
+#[test]
+fn i1_a_port_that_two_apps_hold() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1");
+    sandbox.text("allocate two 1");
+    sandbox.hand(&format!("{WITHOUT_KEYS} UPDATE ports SET port = 5001 WHERE port = 5003"));
+    let found = conflicts(&sandbox, 1);
+    let kinds = each(&found, "kind");
+    assert!(kinds.contains(&&json!("duplicate-port")), "{found}");
+    let duplicate = found.as_array().unwrap().iter().find(|found| found["kind"] == "duplicate-port").unwrap();
+    assert_eq!((&duplicate["port"], &duplicate["apps"]), (&json!(5001), &json!(["one/app1", "two/app1"])));
+}
+
+#[test]
+fn i7_rows_that_the_history_does_not_add_up_to() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1");
+    sandbox.hand("UPDATE ports SET port = 5555 WHERE port = 5001");
+    let found = conflicts(&sandbox, 1);
+    assert_eq!(each(&found, "kind"), ["book-damaged", "book-damaged"]);
+    assert_eq!(each(&found, "port"), [5001, 5555]);
+    assert_snapshot!(sandbox.run("check").stdout, @r"
+    book-damaged one/app1 has 5001 as its backend by the book's history, but not by its rows
+      put a backup back, or release the app and allocate its ports anew
+    book-damaged one/app1 has 5555 as its backend by the book's rows, but not by its history
+      put a backup back, or release the app and allocate its ports anew
+    ");
+}
+
+#[test]
+fn i10_rows_that_are_missing_or_belong_to_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1-3");
+    sandbox.hand("DELETE FROM ports WHERE port = 8003; DELETE FROM apps WHERE app_num = 3");
+    let found = conflicts(&sandbox, 1);
+    assert!(each(&found, "kind").iter().all(|kind| **kind == "book-damaged"), "{found}");
+    let messages = found.to_string();
+    for said in ["8003", "5005", "not in the book"] {
+        assert!(messages.contains(said), "{said}: {messages}");
+    }
+}
+
+#[test]
+fn the_pre_configured_ports_against_the_book() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1");
+    sandbox.text("allocate two 1");
+    sandbox.write("port_config.json", r#"[
+        {"model": "one", "app_number": 1, "backend_port": 7001, "frontend_port": 8001},
+        {"model": "absent", "app_number": 1, "backend_port": 5003, "frontend_port": 9001}
+    ]"#);
+    let found = conflicts(&sandbox, 1);
+    assert_eq!(each(&found, "kind"), ["pre-config-mismatch", "pre-config-mismatch"]);
+    assert_eq!(each(&found, "port"), [5001, 5003]);
+    assert_eq!(found[1]["apps"], json!(["two/app1", "absent/app1"]));
+    assert_snapshot!(found[0]["message"].as_str().unwrap(), @"one/app1 has 5001 as its backend, and 7001 is promised to it");
+    // Looking is no taking in.
+    assert_eq!(sandbox.changes(), 2);
+}
+
+#[test]
+fn a_port_that_no_browser_opens() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1 --ports frontend=6000");
+    let found = conflicts(&sandbox, 1);
+    assert_eq!((&found[0]["kind"], &found[0]["port"]), (&json!("browser-blocked"), &json!(6000)));
+}
+
+#[test]
+fn a_port_of_the_ephemeral_range_is_a_warning_only() {
+    let sandbox = Sandbox::new();
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let first = range.split_whitespace().next().unwrap();
+    sandbox.text(&format!("allocate one 1 --ports backend={first}"));
+    let found = conflicts(&sandbox, 0);
+    assert_eq!(each(&found, "kind"), ["ephemeral-range"]);
+    assert!(found[0]["hint"].as_str().unwrap().contains("portbook doctor"));
+}
+
+#[test]
+fn a_stranger_on_an_allocated_port_is_named_with_pid_and_directory() {
+    let sandbox = Sandbox::looking_at_host();
+    let port = free_stretch(4);
+    sandbox.write("portbook.toml", ranges(port, 2));
+    sandbox.text("allocate openai_gpt-4 1");
+    assert_eq!(conflicts(&sandbox, 0), json!([]));
+    let stranger = sandbox.path("somewhere");
+    fs::create_dir(&stranger).unwrap();
+    let listener = Listener::start(port, &stranger);
+    let found = conflicts(&sandbox, 1);
+    assert_eq!(each(&found, "kind"), ["host-in-use"]);
+    assert_eq!((&found[0]["port"], &found[0]["apps"]), (&json!(port), &json!(["openai_gpt-4/app1"])));
+    let message = found[0]["message"].as_str().unwrap();
+    for said in ["python", &format!("pid {}", listener.pid()), stranger.to_str().unwrap()] {
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    // Known to be unusable, as long as the stranger is there and somebody looks.
+    assert_eq!(sandbox.json("list")[0]["is_available"], false);
+    assert_eq!(sandbox.json("list --no-host-check")[0]["is_available"], true);
+    assert_eq!(sandbox.run("check --no-host-check --json").done().json(), json!([]));
+    let mut unchecked = sandbox.command();
+    unchecked.env("PORTBOOK_HOST_CHECK", "false").args(["check", "--host"]);
+    crate::kit::Run::of(unchecked).ended(1);
+    drop(listener);
+    assert_eq!(conflicts(&sandbox, 0), json!([]));
+    assert_eq!(sandbox.json("list")[0]["is_available"], true);
+}
+
+#[test]
+fn i4_an_apps_own_process_is_no_conflict() {
+    let sandbox = Sandbox::looking_at_host();
+    let port = free_stretch(4);
+    sandbox.write("portbook.toml", ranges(port, 2));
+    sandbox.text("allocate x-ai/grok-4 1-2");
+    let own = sandbox.path("apps/x-ai_grok-4/app1/backend");
+    fs::create_dir_all(&own).unwrap();
+    let listener = Listener::start(port, &own);
+    assert_eq!(conflicts(&sandbox, 0), json!([]));
+    assert_eq!(sandbox.json("list")[0]["is_available"], true);
+    // It keeps its ports, too: a running app is asked nothing.
+    assert_eq!(sandbox.pair("allocate x-ai/grok-4 1").0, u64::from(port));
+    drop(listener);
+    // The neighbour's process on its port is one.
+    let _neighbour = Listener::start(port + 2, &own);
+    assert_eq!(each(&conflicts(&sandbox, 1), "port"), [port + 2]);
+}

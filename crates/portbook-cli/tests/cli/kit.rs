@@ -168,7 +168,7 @@ impl Sandbox {
         let text = text.replace(self.root.path().to_str().unwrap(), "[ROOT]");
         let text = masked(&text, "dddd-dd-ddTdd:dd:dd.dddZ", "[TIME]");
         let text = masked(&text, "dddd-dd-ddTdd:dd:ddZ", "[TIME]");
-        let text = masked(&text, "dddd-dd-ddTdd:dd:dd", "[TIME]");
+        let text = masked(&text, "dddd-dd-dd dd:dd:dd", "[TIME]");
         without_pids(&text)
     }
 }

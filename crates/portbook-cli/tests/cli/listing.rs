@@ -55,10 +55,10 @@ fn a_list_can_be_csv() {
     sandbox.text("allocate plain 1");
     assert_snapshot!(sandbox.cleaned(&sandbox.text("list --csv")), @r#"
     model,app_num,backend_port,frontend_port,ports,is_available,space,created_at
-    plain,1,5003,8003,backend=5003;frontend=8003,true,default,[TIME]
     "a, ""b""",1,5001,8001,backend=5001;frontend=8001,true,default,[TIME]
+    plain,1,5003,8003,backend=5003;frontend=8003,true,default,[TIME]
     "#);
-    sandbox.run("list --csv --json").failed(2);
+    sandbox.run("list --csv --json").error(2);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn stats_count_by_model_and_range() {
     ]));
     assert_eq!(stats["free_slots"], 4);
     assert_snapshot!(sandbox.text("stats"), @r"
-    4 apps hold 8 ports in the space `default`; room for 4 more
+    space default: 4 apps with 8 ports, room for 4 more
     RANGE     PORTS               USED  FREE
     backend   20000-20019 step 2  4     4     ███████████████░░░░░░░░░░░░░░░
     frontend  20001-20019 step 2  4     4     ███████████████░░░░░░░░░░░░░░░
@@ -122,5 +122,5 @@ fn the_map_is_the_whole_line_in_stretches() {
         assert_eq!(pair[0]["last"].as_u64().unwrap() + 1, pair[1]["first"].as_u64().unwrap());
     }
     let drawn = sandbox.text("map");
-    assert!(drawn.contains('B') && drawn.contains('F') && drawn.contains("each cell is 8 ports"), "{drawn}");
+    assert!(drawn.contains('B') && drawn.contains('F') && drawn.contains("A cell is 8 ports"), "{drawn}");
 }

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::kit::{Desk, Done};
 use crate::killed_at_random::assert_no_leftovers;
+use crate::kit::{Desk, Done};
 use crate::ledger::{Ledger, ports_of};
 use crate::traced;
 
@@ -15,12 +15,22 @@ fn kill_at_each_call(prepare: impl Fn() -> Desk) -> usize {
     for (call, count) in traced::calls(&prepare(), words) {
         for nth in 1..=count {
             let desk = prepare();
-            let before = desk.book().exists().then(|| Ledger::of_history_and_list(&desk));
+            let before = desk
+                .book()
+                .exists()
+                .then(|| Ledger::of_history_and_list(&desk));
             let kill = format!("{call}:signal=KILL:when={nth}");
             let ended = traced::portbook(&desk, &[kill.clone()], words);
-            assert!(ended.signal == Some(9) || ended.code == Some(0), "{ended:#?}");
+            assert!(
+                ended.signal == Some(9) || ended.code == Some(0),
+                "{ended:#?}"
+            );
             kills += usize::from(ended.signal == Some(9));
-            assert_whole_after(&desk, &ended, before.map_or(0, |before| before.history.len()));
+            assert_whole_after(
+                &desk,
+                &ended,
+                before.map_or(0, |before| before.history.len()),
+            );
         }
     }
     kills
@@ -31,7 +41,10 @@ fn assert_whole_after(desk: &Desk, ended: &Done, changes_before: usize) {
     let again = desk.json("allocate new 1-2");
     let rows = again.as_array().unwrap();
     let created = rows.iter().filter(|row| row["created"] == true).count();
-    assert!(created == 0 || created == 2, "half a commit after {ended:#?}: {again}");
+    assert!(
+        created == 0 || created == 2,
+        "half a commit after {ended:#?}: {again}"
+    );
     if let Ok(answer) = serde_json::from_str::<Value>(&ended.stdout) {
         assert_eq!(created, 0, "an answer was lost: {ended:#?}");
         for (said, held) in answer.as_array().unwrap().iter().zip(rows) {
@@ -70,7 +83,8 @@ fn invariant_3_a_commit_is_whole_when_the_journal_of_a_killed_process_lies_there
     let service = source.service();
     service.get_or_allocate_ports("old", 1).unwrap();
     service.release_ports("old", 1).unwrap();
-    let files = ["", "-wal", ".lock"].map(|suffix| (suffix, std::fs::read(source.beside(suffix)).unwrap()));
+    let files =
+        ["", "-wal", ".lock"].map(|suffix| (suffix, std::fs::read(source.beside(suffix)).unwrap()));
     assert!(!files[1].1.is_empty(), "the journal holds the changes");
     let kills = kill_at_each_call(|| {
         let desk = Desk::new();
@@ -82,4 +96,47 @@ fn invariant_3_a_commit_is_whole_when_the_journal_of_a_killed_process_lies_there
     });
     println!("{kills} kills");
     assert!(kills >= 8, "only {kills} kills");
+}
+
+/// A change of many pages, which SQLite writes to its journal before it commits.
+#[test]
+fn invariant_3_an_import_that_is_killed_or_fails_registers_all_or_nothing() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../portbook-apps/tests/data/port_config.json"
+    );
+    let import = format!("import {file}");
+    let desk = Desk::new();
+    desk.run("allocate old 1 --ports backend=4001,frontend=4002")
+        .ok();
+    let book = std::fs::read(desk.book()).unwrap();
+    let calls = traced::calls(&desk, &import)["pwrite64"];
+    let mut registered = [0, 0];
+    for (step, nth) in (1..=calls)
+        .step_by(calls / 12 + 1)
+        .chain([calls])
+        .enumerate()
+    {
+        let desk = Desk::new();
+        desk.put_book(&book);
+        let (how, code) = [
+            ("signal=KILL", None),
+            ("error=EIO", Some(4)),
+            ("error=ENOSPC", Some(4)),
+        ][step % 3];
+        let done = traced::portbook(&desk, &[format!("pwrite64:{how}:when={nth}")], &import);
+        assert!(done.code == code || done.code == Some(0), "{done:#?}");
+        let apps = Ledger::of_history_and_list(&desk).held.len() - 1;
+        assert!(apps == 0 || apps == 750, "{apps} of 750: {done:#?}");
+        assert!(
+            done.code == Some(0) || done.signal.is_some() || apps == 0,
+            "{done:#?}"
+        );
+        assert!(done.code != Some(0) || apps == 750, "{done:#?}");
+        registered[apps / 750] += 1;
+        desk.run(&import).ok();
+        assert_eq!(Ledger::of_history_and_list(&desk).history.len(), 751);
+    }
+    println!("{registered:?}");
+    assert!(registered[0] > 0 && registered[1] > 0, "{registered:?}");
 }

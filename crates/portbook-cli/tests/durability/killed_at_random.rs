@@ -33,7 +33,9 @@ pub(crate) fn clerk(desk: &Desk, name: &str) {
             let (name, service) = (format!("{name}-{thread}"), &service);
             scope.spawn(move || {
                 // Another seed for each, but the same for the same name.
-                let seed = name.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte));
+                let seed = name
+                    .bytes()
+                    .fold(7, |seed, byte| seed * 31 + u64::from(byte));
                 Desk::work(desk, &name, service, &mut Lot::seeded(seed));
             });
         }
@@ -50,7 +52,11 @@ impl Desk {
     }
 
     fn work(&self, name: &str, service: &PortAllocationService, lot: &mut Lot) {
-        let mut diary = OpenOptions::new().create(true).append(true).open(self.diary(name)).unwrap();
+        let mut diary = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.diary(name))
+            .unwrap();
         // One write a line: what was written outlives the process.
         let mut note = |line: Value| diary.write_all(format!("{line}\n").as_bytes()).unwrap();
         let mut held: BTreeMap<u32, bool> = BTreeMap::new();
@@ -60,13 +66,18 @@ impl Desk {
             match lot.below(10) {
                 0..5 => {
                     let numbers: Vec<u32> = (number..=number + lot.below(3) as u32).collect();
-                    let new = numbers.iter().filter(|number| !held.contains_key(number)).count();
+                    let new = numbers
+                        .iter()
+                        .filter(|number| !held.contains_key(number))
+                        .count();
                     note(json!({ "asked": new }));
                     let ttl = (lot.below(3) == 0).then(|| Span::from_millis(3_600_000));
                     let ttl = ttl.filter(|_| new == numbers.len());
                     let request = AllocationRequest {
                         ttl,
-                        ..AllocationRequest::plain(numbers.iter().map(|number| key(name, *number)).collect())
+                        ..AllocationRequest::plain(
+                            numbers.iter().map(|number| key(name, *number)).collect(),
+                        )
                     };
                     for grant in service.allocate(&request).unwrap() {
                         let number = grant.allocation.app.number.get();
@@ -81,7 +92,9 @@ impl Desk {
                     note(json!({ "asked": 1 }));
                     let released = service.release(vec![key(name, number)]).unwrap();
                     held.remove(&number);
-                    done.push(json!({ "kind": "released", "app_num": number, "ports": released[0].1 }));
+                    done.push(
+                        json!({ "kind": "released", "app_num": number, "ports": released[0].1 }),
+                    );
                 }
                 8 if held.get(&number) == Some(&true) => {
                     note(json!({ "asked": 1 }));
@@ -90,7 +103,9 @@ impl Desk {
                 }
                 9 => {
                     let pair = service.get_or_allocate_ports("shared", number).unwrap();
-                    note(json!({ "shared": number, "ports": { "backend": pair.backend, "frontend": pair.frontend } }));
+                    note(
+                        json!({ "shared": number, "ports": { "backend": pair.backend, "frontend": pair.frontend } }),
+                    );
                     continue;
                 }
                 _ => continue,
@@ -107,7 +122,9 @@ impl Desk {
         let mut pending = None;
         for line in lines.lines() {
             // The last line may be torn.
-            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            let Ok(line) = serde_json::from_str::<Value>(line) else {
+                continue;
+            };
             if let Some(asked) = line["asked"].as_u64() {
                 pending = Some(asked as usize);
             } else if let Some(done) = line["answered"].as_array() {
@@ -116,11 +133,18 @@ impl Desk {
                 pending = None;
             } else if let Some(number) = line["shared"].as_u64() {
                 answers += 1;
-                assert_eq!(ledger.ports("shared", number), Some(&ports_of(&line)), "{name}: {line}");
+                assert_eq!(
+                    ledger.ports("shared", number),
+                    Some(&ports_of(&line)),
+                    "{name}: {line}"
+                );
             }
         }
         let recorded = ledger.of_model(name);
-        assert!(recorded.len() >= answered.len(), "{name}: an answer was lost: {recorded:?} {answered:?}");
+        assert!(
+            recorded.len() >= answered.len(),
+            "{name}: an answer was lost: {recorded:?} {answered:?}"
+        );
         let (known, unknown) = recorded.split_at(answered.len());
         for (entry, answer) in known.iter().zip(&answered) {
             assert_eq!(entry.kind, answer["kind"], "{name}");
@@ -128,8 +152,15 @@ impl Desk {
             assert_eq!(entry.ports, ports_of(answer), "{name}");
         }
         let whole = unknown.is_empty() || Some(unknown.len()) == pending;
-        assert!(whole, "{name}: asked for {pending:?} changes, found {unknown:?}");
-        let one_commit = |entries: &[&Entry]| entries.iter().all(|entry| entry.commit == entries[0].commit);
+        assert!(
+            whole,
+            "{name}: asked for {pending:?} changes, found {unknown:?}"
+        );
+        let one_commit = |entries: &[&Entry]| {
+            entries
+                .iter()
+                .all(|entry| entry.commit == entries[0].commit)
+        };
         assert!(one_commit(unknown), "{name}: {unknown:?}");
         answers
     }
@@ -155,14 +186,16 @@ fn invariant_2_and_3_every_answer_survives_kills_under_load_and_no_commit_is_hal
             .collect();
         // Every other time somebody has had an answer; otherwise they may just have begun.
         if round % 2 == 0 {
-            let busy = || (0..THREADS).any(|thread| {
-                let diary = desk.diary(&format!("{}-{thread}", name(0)));
-                fs::metadata(diary).is_ok_and(|diary| diary.len() > 500)
-            });
+            let busy = || {
+                (0..THREADS).any(|thread| {
+                    let diary = desk.diary(&format!("{}-{thread}", name(0)));
+                    fs::metadata(diary).is_ok_and(|diary| diary.len() > 500)
+                })
+            };
             crate::traced::wait_until("a clerk works", busy);
         }
         for clerk in clerks {
-            thread::sleep(Duration::from_micros(lot.below(12_000)));
+            thread::sleep(Duration::from_micros(lot.below(30_000)));
             kill(clerk);
         }
         let ledger = Ledger::of(&desk);
@@ -184,7 +217,8 @@ fn invariant_12_a_creation_that_is_killed_leaves_a_book_or_none() {
     for _ in 0..40 {
         let desk = Desk::new();
         let gate = Gate::new();
-        let start = |number| desk.portbook_behind(&gate, &format!("allocate model {number} --json"));
+        let start =
+            |number| desk.portbook_behind(&gate, &format!("allocate model {number} --json"));
         let creators: Vec<Child> = (1..=3).map(start).collect();
         gate.open();
         let mut answers = Vec::new();
@@ -206,9 +240,17 @@ fn invariant_12_a_creation_that_is_killed_leaves_a_book_or_none() {
 
 /// The book's folder holds the book and what belongs to it, and nothing of creators who were killed.
 pub(crate) fn assert_no_leftovers(desk: &Desk) {
-    let known = ["portbook.db", "portbook.db.lock", "portbook.db-wal", "portbook.db-shm"];
+    let known = [
+        "portbook.db",
+        "portbook.db.lock",
+        "portbook.db-wal",
+        "portbook.db-shm",
+    ];
     for entry in fs::read_dir(desk.book().parent().unwrap()).unwrap() {
         let name = entry.unwrap().file_name();
-        assert!(known.iter().any(|known| name == *known), "{name:?} was left behind");
+        assert!(
+            known.iter().any(|known| name == *known),
+            "{name:?} was left behind"
+        );
     }
 }

@@ -134,7 +134,9 @@ pub(crate) fn portbook_binary() -> PathBuf {
 
 /// The words of a command line; no test here looks at the ports of this host.
 pub(crate) fn words_of(words: &str) -> impl Iterator<Item = &str> {
-    ["--no-host-check"].into_iter().chain(words.split_whitespace())
+    ["--no-host-check"]
+        .into_iter()
+        .chain(words.split_whitespace())
 }
 
 /// What processes wait behind, to be let go at one moment.

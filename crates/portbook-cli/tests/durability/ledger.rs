@@ -44,10 +44,17 @@ impl Ledger {
         let listed = desk.json("list");
         let history = entries(&recorded);
         let held = replay(&history);
-        assert_eq!(list(&listed), held, "the list is not what the history adds up to");
+        assert_eq!(
+            list(&listed),
+            held,
+            "the list is not what the history adds up to"
+        );
         for (app, ports) in &held {
             let has = |role: &str| ports.contains_key(role);
-            assert!(has("backend") && has("frontend"), "{app:?} is not whole: {ports:?}");
+            assert!(
+                has("backend") && has("frontend"),
+                "{app:?} is not whole: {ports:?}"
+            );
         }
         Self { history, held }
     }
@@ -93,7 +100,11 @@ fn entries(recorded: &Value) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut commits = BTreeSet::new();
     for (index, row) in recorded.as_array().unwrap().iter().enumerate() {
-        assert_eq!(row["revision"].as_u64(), Some(index as u64 + 1), "a gap before {row}");
+        assert_eq!(
+            row["revision"].as_u64(),
+            Some(index as u64 + 1),
+            "a gap before {row}"
+        );
         let entry = Entry {
             commit: row["commit"].as_str().unwrap().to_owned(),
             at: row["at"].as_str().unwrap().parse().unwrap(),
@@ -104,7 +115,10 @@ fn entries(recorded: &Value) -> Vec<Entry> {
         if let Some(last) = entries.last() {
             assert!(last.at <= entry.at, "time runs backwards at {row}");
         }
-        if entries.last().is_none_or(|last| last.commit != entry.commit) {
+        if entries
+            .last()
+            .is_none_or(|last| last.commit != entry.commit)
+        {
             let is_new = commits.insert(entry.commit.clone());
             assert!(is_new, "a commit in two pieces at {row}");
         }
@@ -118,10 +132,16 @@ fn replay(history: &[Entry]) -> BTreeMap<App, Ports> {
     let mut held: BTreeMap<App, Ports> = BTreeMap::new();
     let mut owners: BTreeMap<u64, App> = BTreeMap::new();
     for entry in history {
-        let Some(app) = entry.app.clone() else { continue };
+        let Some(app) = entry.app.clone() else {
+            continue;
+        };
         match entry.kind.as_str() {
             "allocated" | "extended" => {
-                assert_eq!(entry.kind == "extended", held.contains_key(&app), "{entry:?}");
+                assert_eq!(
+                    entry.kind == "extended",
+                    held.contains_key(&app),
+                    "{entry:?}"
+                );
                 for port in entry.ports.values() {
                     let former = owners.insert(*port, app.clone());
                     assert_eq!(former, None, "port {port} has two owners: {entry:?}");

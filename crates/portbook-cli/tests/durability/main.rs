@@ -24,4 +24,5 @@ mod read_only;
 mod replaced_files;
 mod scene;
 mod traced;
+mod two_names;
 mod upstream;

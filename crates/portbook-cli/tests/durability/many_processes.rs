@@ -43,7 +43,10 @@ fn invariant_1_and_7_processes_that_ask_for_different_apps_get_different_ports()
         .collect();
     let answers: Vec<Value> = at_once(&desk, &lines).into_iter().map(Done::json).collect();
     assert!(answers.iter().all(|answer| answer["created"] == true));
-    let ports: BTreeSet<u64> = answers.iter().flat_map(|answer| ports_of(answer).into_values()).collect();
+    let ports: BTreeSet<u64> = answers
+        .iter()
+        .flat_map(|answer| ports_of(answer).into_values())
+        .collect();
     assert_eq!(ports.len() as u64, 2 * PROCESSES);
     // The lowest slots without a hole, but for 5061, which browsers refuse.
     let slots = (0..=PROCESSES).filter(|slot| *slot != 30);
@@ -52,7 +55,10 @@ fn invariant_1_and_7_processes_that_ask_for_different_apps_get_different_ports()
     let ledger = Ledger::of(&desk);
     assert_eq!(ledger.history.len() as u64, PROCESSES);
     for answer in &answers {
-        assert_eq!(ledger.held.get(&app_of(answer).unwrap()), Some(&ports_of(answer)));
+        assert_eq!(
+            ledger.held.get(&app_of(answer).unwrap()),
+            Some(&ports_of(answer))
+        );
     }
 }
 
@@ -63,7 +69,11 @@ fn invariant_3_batches_that_overlap_are_whole_and_agree() {
     let lines: Vec<String> = (0..PROCESSES)
         .map(|process| {
             let first = 1 + (process * 7) % 16;
-            format!("allocate model-{} {first}-{} --json", process % 2, first + 4)
+            format!(
+                "allocate model-{} {first}-{} --json",
+                process % 2,
+                first + 4
+            )
         })
         .collect();
     let answers: Vec<Value> = at_once(&desk, &lines).into_iter().map(Done::json).collect();
@@ -77,7 +87,11 @@ fn invariant_3_batches_that_overlap_are_whole_and_agree() {
         assert_eq!(rows.len(), 5);
         created += rows.iter().filter(|row| row["created"] == true).count();
     }
-    assert_eq!(created, ledger.history.len(), "an app was made twice, or by nobody");
+    assert_eq!(
+        created,
+        ledger.history.len(),
+        "an app was made twice, or by nobody"
+    );
     assert_eq!(created, ledger.held.len());
 }
 
@@ -101,7 +115,15 @@ fn invariant_7_history_replays_when_processes_allocate_release_and_renew_at_once
         done.ok();
     }
     let ledger = Ledger::of(&desk);
-    let released = ledger.history.iter().filter(|entry| entry.kind == "released");
+    let released = ledger
+        .history
+        .iter()
+        .filter(|entry| entry.kind == "released");
     assert_eq!(released.count(), 8);
-    assert_eq!((1..=8).filter(|number| ledger.ports("new", *number).is_some()).count(), 8);
+    assert_eq!(
+        (1..=8)
+            .filter(|number| ledger.ports("new", *number).is_some())
+            .count(),
+        8
+    );
 }

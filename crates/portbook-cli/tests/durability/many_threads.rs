@@ -29,7 +29,10 @@ fn in_threads<T: Send>(threads: u32, work: impl Fn(u32) -> T + Sync) -> Vec<T> {
             })
         };
         let started: Vec<_> = (0..threads).map(start).collect();
-        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+        started
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
@@ -48,7 +51,11 @@ fn invariant_1_threads_of_one_service_get_different_ports_and_none_fails() {
     let desk = Desk::new();
     let service = desk.service();
     let pairs: Vec<PortPair> = in_threads(THREADS, |thread| {
-        let app = |number| service.get_or_allocate_ports(&format!("m{thread}"), number).unwrap();
+        let app = |number| {
+            service
+                .get_or_allocate_ports(&format!("m{thread}"), number)
+                .unwrap()
+        };
         (1..=APPS_EACH).map(app).collect::<Vec<_>>()
     })
     .concat();
@@ -63,7 +70,11 @@ fn invariant_1_threads_with_services_of_their_own_get_different_ports_and_none_f
     let pairs: Vec<PortPair> = in_threads(8, |thread| {
         // The first use makes the book, too.
         let service = desk.service();
-        let app = |number| service.get_or_allocate_ports(&format!("m{thread}"), number).unwrap();
+        let app = |number| {
+            service
+                .get_or_allocate_ports(&format!("m{thread}"), number)
+                .unwrap()
+        };
         (1..=APPS_EACH).map(app).collect::<Vec<_>>()
     })
     .concat();
@@ -94,7 +105,9 @@ fn invariant_7_threads_that_release_and_allocate_leave_a_history_that_replays() 
         for round in 0..6 {
             let number = 1 + (thread + round) % 5;
             service.get_or_allocate_ports("shared", number).unwrap();
-            service.get_or_allocate_ports(&format!("own{thread}"), 1).unwrap();
+            service
+                .get_or_allocate_ports(&format!("own{thread}"), 1)
+                .unwrap();
             service.release_ports("shared", number).unwrap();
         }
     });

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Command};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
 use crate::kit::Desk;
 
 const SCENE: &str = "PORTBOOK_SCENE";
@@ -34,6 +36,8 @@ fn plays_what_it_is_told() {
     let Ok(scene) = std::env::var(SCENE) else {
         return;
     };
+    // Whatever becomes of the test, its thread's end is the end of this process.
+    set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let desk = Desk::at(Path::new(&std::env::var_os(ROOT).unwrap()));
     let part = std::env::var(PART).unwrap();
     match scene.as_str() {

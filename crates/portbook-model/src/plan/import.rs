@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Draft;
 use crate::{
-    AppKey, AppRecord, Change, ImportEntry, ImportFault, ImportProblem, Outcome, Ports, Refusal, Source,
+    AppKey, Change, ImportEntry, ImportFault, ImportProblem, Outcome, Ports, Refusal, Source,
     SpaceBook,
 };
 
@@ -23,9 +23,8 @@ impl Draft<'_> {
                 continue;
             }
             registered += 1;
-            let known = self.space.apps.get(&entry.app).map(AppRecord::app);
             self.record(Change::Allocated {
-                app: known.unwrap_or(&entry.app).clone(),
+                app: self.space.as_first_spelt(&entry.app),
                 ports: entry.ports.clone(),
                 source: Source::Import,
                 // What a file says of the future is not believed.

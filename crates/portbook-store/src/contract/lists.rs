@@ -166,6 +166,9 @@ pub fn the_first_spelling_is_the_one_shown(make: Make<'_>) {
     assert_eq!(former.unwrap().app().to_string(), "x-ai/grok-4/app1");
     let answers = commit_plan(&*store, &[allocate("x-ai_grok-4", 1)], &policy, at(3));
     assert_eq!(granted(&answers).app.to_string(), "x-ai/grok-4/app1");
+    // A further app of the model is shown by that spelling too.
+    let answers = commit_plan(&*store, &[allocate("x-ai_grok-4", 2)], &policy, at(4));
+    assert_eq!(granted(&answers).app.to_string(), "x-ai/grok-4/app2");
     agrees_with_its_changes(&*store);
 }
 

@@ -7,6 +7,7 @@ use portbook::model::{PortSet, PortStretch, Timestamp};
 use portbook::{Configuration, Failure, PortAllocationService, sqlite_path};
 
 use super::Finding;
+use crate::output::counted;
 
 /// Fewer free bytes than this may end a day's work.
 const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
@@ -81,7 +82,12 @@ fn book(
     });
     match opened {
         Ok((service, apps)) => {
-            let message = format!("{} holds {apps} apps in the space `{}`", path.display(), service.space());
+            let message = format!(
+                "{} holds {} in the space `{}`",
+                path.display(),
+                counted(apps, "app"),
+                service.space()
+            );
             findings.push(Finding::fine(MATTER, message));
             Some(service)
         }
@@ -108,7 +114,8 @@ fn pre_configured(configuration: &Configuration) -> Finding {
     };
     match portbook::apps::port_config::read(&bytes) {
         Ok(listing) if listing.problems.is_empty() => {
-            Finding::fine(MATTER, format!("{path} promises ports to {} apps", listing.entries.len()))
+            let apps = counted(listing.entries.len(), "app");
+            Finding::fine(MATTER, format!("{path} promises ports to {apps}"))
         }
         Ok(listing) => Finding::unfit(
             MATTER,
