@@ -256,8 +256,13 @@ pub(crate) struct History {
     #[arg(allow_negative_numbers = true)]
     pub(crate) app: Option<AppNumber>,
     /// Only the last N changes
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) last: Option<usize>,
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    let wrong = |_| format!("`{text}` is not a number of changes: write it as 20");
+    text.parse().map_err(wrong)
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,11 @@ mod commands;
 mod output;
 mod progress;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::arguments::{Arguments, Global};
 use crate::commands::{Answer, Ending};
@@ -17,7 +18,12 @@ use crate::output::{Complaint, Output};
 fn main() -> ExitCode {
     match Arguments::try_parse() {
         Ok(arguments) => run(arguments),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
             match error.print() {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => end(Err(error.into()), &output_of_unparsed()),
@@ -55,21 +61,33 @@ fn usage_complaint(error: &clap::Error) -> Complaint {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let message = "no command was given".to_owned();
         let hint = format!("{} --help lists the commands", called(&error.to_string()));
-        return Complaint::about_usage(message, &hint);
+        return Complaint::about_usage(message, Some(&hint));
+    }
+    // Our own sentences say what is due; clap's way of putting them would say the value twice.
+    if let (Some(cause), Some(ContextValue::String(argument))) =
+        (error.source(), error.get(ContextKind::InvalidArg))
+    {
+        let argument = argument.split(' ').next().unwrap_or(argument);
+        let argument = argument.trim_matches(['<', '>', '[', ']']);
+        return Complaint::about_usage(format!("{argument}: {cause}"), None);
     }
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let sentence = text.split("\n\n").next().unwrap_or(text);
     let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
-    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    Complaint::about_usage(sentence, tip.unwrap_or("--help tells what can be said"))
+    let tip = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
+    Complaint::about_usage(sentence, tip.or(Some("--help tells what can be said")))
 }
 
 /// The command that a help text is of: `portbook pool`.
 fn called(help: &str) -> String {
     let usage = help.lines().find_map(|line| line.strip_prefix("Usage: "));
     let words = usage.unwrap_or("portbook").split(' ');
-    let names: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
+    let names: Vec<_> = words
+        .take_while(|word| !word.starts_with(['[', '<']))
+        .collect();
     names.join(" ")
 }
 

@@ -140,7 +140,12 @@ impl Output {
         keep_words_whole(&mut table);
         let lines: Vec<String> = table
             .lines()
-            .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+            .map(|line| {
+                line.strip_prefix(' ')
+                    .unwrap_or(&line)
+                    .trim_end()
+                    .to_owned()
+            })
             .collect();
         self.answer(&lines.join("\n"))
     }
@@ -153,7 +158,9 @@ fn keep_words_whole(table: &mut Table) {
         for (width, cell) in widths.iter_mut().zip(row.cell_iter()) {
             let text = strip_str(&cell.content()).to_string();
             let lengths = text.split_whitespace().map(|word| word.chars().count());
-            *width = lengths.filter(|length| *length <= WHOLE).fold(*width, usize::max);
+            *width = lengths
+                .filter(|length| *length <= WHOLE)
+                .fold(*width, usize::max);
         }
     }
     for (column, width) in table.column_iter_mut().zip(widths) {
@@ -198,11 +205,11 @@ impl Complaint {
     }
 
     /// The complaint about a wrong call.
-    pub(crate) fn about_usage(message: String, hint: &str) -> Self {
+    pub(crate) fn about_usage(message: String, hint: Option<&str>) -> Self {
         Self {
             code: "usage",
             message,
-            hint: Some(hint.to_owned()),
+            hint: hint.map(str::to_owned),
             problems: Vec::new(),
             exit_status: 2,
         }

@@ -1,8 +1,6 @@
 //! `portbook allocate`: get or allocate.
 
-use portbook::model::{
-    AllocationRequest, Explanation, Grant, Port, Ports, Role, SocketUse,
-};
+use portbook::model::{AllocationRequest, Explanation, Grant, Port, Ports, Role, SocketUse};
 use portbook::{AllocationRecord, PortAllocationService};
 use serde::Serialize;
 
@@ -20,7 +18,7 @@ pub(crate) fn run(
     if arguments.format == AllocateFormat::Env && !is_one {
         return Err(Complaint::about_usage(
             format!("--format env is for one app, not for {}", apps.len()),
-            "ask for one app at a time",
+            Some("ask for one app at a time"),
         ));
     }
     let grants = service.allocate(&AllocationRequest {
@@ -46,7 +44,7 @@ fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
         if pins.insert(role.clone(), *port).is_some() {
             return Err(Complaint::about_usage(
                 format!("--ports names the role `{role}` twice"),
-                "name each role once",
+                Some("name each role once"),
             ));
         }
     }
@@ -65,7 +63,9 @@ fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
             None => "in use on this host".to_owned(),
         };
         let app = &grant.allocation.app;
-        output.note(&format!("port {port}, which is promised to {app}, is {who}"));
+        output.note(&format!(
+            "port {port}, which is promised to {app}, is {who}"
+        ));
     }
 }
 
@@ -93,11 +93,14 @@ struct PassedOverRecord {
 
 impl ExplanationRecord {
     fn of(explanation: &Explanation) -> Self {
-        let passed = explanation.passed_over.iter().map(|passed| PassedOverRecord {
-            role: passed.role.clone(),
-            port: passed.port,
-            why: passed.why.to_string(),
-        });
+        let passed = explanation
+            .passed_over
+            .iter()
+            .map(|passed| PassedOverRecord {
+                role: passed.role.clone(),
+                port: passed.port,
+                why: passed.why.to_string(),
+            });
         Self {
             reason: explanation.reason.clone(),
             passed_over: passed.collect(),
@@ -137,9 +140,19 @@ fn variable(role: &Role) -> String {
     let name: String = role
         .as_str()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect();
-    let prefix = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    let prefix = if name.starts_with(|c: char| c.is_ascii_digit()) {
+        "_"
+    } else {
+        ""
+    };
     format!("{prefix}{name}_PORT")
 }
 
@@ -154,7 +167,9 @@ fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
     });
     super::get::table(rows, output)?;
     for grant in grants {
-        let Some(explanation) = &grant.explanation else { continue };
+        let Some(explanation) = &grant.explanation else {
+            continue;
+        };
         let mut text = format!("\n{}: {}\n", grant.allocation.app, explanation.reason);
         for passed in &explanation.passed_over {
             text.push_str(&format!(

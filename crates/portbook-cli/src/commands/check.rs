@@ -7,11 +7,7 @@ use crate::arguments::Check;
 use crate::output::{BAD, FAINT, GOOD, NOTABLE, Output};
 use crate::progress::Progress;
 
-pub(crate) fn run(
-    arguments: &Check,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &Check, service: &PortAllocationService, output: &Output) -> Ending {
     let progress = Progress::of(output, "checking the book");
     let conflicts = if arguments.host {
         service.check(true)?
@@ -30,7 +26,11 @@ pub(crate) fn run(
     }
     let mut text = String::new();
     for conflict in &conflicts {
-        let style = if conflict.kind.is_warning() { NOTABLE } else { BAD };
+        let style = if conflict.kind.is_warning() {
+            NOTABLE
+        } else {
+            BAD
+        };
         text.push_str(&format!(
             "{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
             conflict.kind.as_str(),
@@ -39,7 +39,10 @@ pub(crate) fn run(
         ));
     }
     if conflicts.is_empty() {
-        text = format!("{GOOD}no conflict{GOOD:#} in the space `{}`", service.space());
+        text = format!(
+            "{GOOD}no conflict{GOOD:#} in the space `{}`",
+            service.space()
+        );
     }
     output.answer(&text)?;
     Ok(answer)

@@ -7,11 +7,7 @@ use super::{Answer, Ending};
 use crate::arguments::{Export, ExportFormat};
 use crate::output::{Output, counted};
 
-pub(crate) fn run(
-    arguments: &Export,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &Export, service: &PortAllocationService, output: &Output) -> Ending {
     match arguments.format {
         ExportFormat::Json => output.answer_json(&service.get_all_allocations()?)?,
         ExportFormat::Csv => output.answer(&write_csv(&service.get_all_allocations()?))?,

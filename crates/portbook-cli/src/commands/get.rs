@@ -29,7 +29,9 @@ pub(super) fn table<'a>(
         .iter()
         .flat_map(|(allocation, _)| allocation.ports.keys())
         .collect();
-    let has_leases = rows.iter().any(|(allocation, _)| allocation.lease.is_some());
+    let has_leases = rows
+        .iter()
+        .any(|(allocation, _)| allocation.lease.is_some());
     let mut headings = vec!["APP".to_owned()];
     headings.extend(roles.iter().map(|role| role.as_str().to_uppercase()));
     if has_leases {

@@ -20,11 +20,7 @@ struct Record<'a> {
     change: &'a Change,
 }
 
-pub(crate) fn run(
-    arguments: &History,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &History, service: &PortAllocationService, output: &Output) -> Ending {
     let history = service.history(arguments.model.clone(), arguments.app, arguments.last)?;
     if output.is_json() {
         let records: Vec<Record<'_>> = history
@@ -69,7 +65,11 @@ fn subject(change: &Change) -> String {
         | Change::Released { app, ports, .. } => format!("{app} {}", describe(ports)),
         Change::Renewed { app, lease } => format!("{app} until {}", lease.expires_at),
         Change::Promised { file } => {
-            format!("{} of {}", counted(file.promises.len(), "promise"), file.source)
+            format!(
+                "{} of {}",
+                counted(file.promises.len(), "promise"),
+                file.source
+            )
         }
         Change::Unpromised { source } => format!("the promises of {source}"),
         Change::PoolAdded { pool } | Change::PoolRemoved { pool } => {

@@ -9,11 +9,7 @@ use crate::arguments::Import;
 use crate::output::{Complaint, Output, counted};
 use crate::progress::Progress;
 
-pub(crate) fn run(
-    arguments: &Import,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &Import, service: &PortAllocationService, output: &Output) -> Ending {
     if arguments.forget {
         return forget(&arguments.file, service, output);
     }
@@ -42,7 +38,14 @@ fn forget(file: &Path, service: &PortAllocationService, output: &Output) -> Endi
         path: file.to_owned(),
         reason: error.to_string(),
     })?;
-    let forgotten = service.forget_promises(&absolute.display().to_string())?;
+    let mut forgotten = service.forget_promises(&absolute.display().to_string())?;
+    // The book knows a file by its path without `..`; of a file that is gone there may be no folder.
+    if let (Some(Ok(folder)), Some(name)) = (
+        absolute.parent().map(Path::canonicalize),
+        absolute.file_name(),
+    ) {
+        forgotten |= service.forget_promises(&folder.join(name).display().to_string())?;
+    }
     if !forgotten {
         return Err(Complaint::no(
             "nothing-to-forget",
@@ -52,7 +55,10 @@ fn forget(file: &Path, service: &PortAllocationService, output: &Output) -> Endi
     if output.is_json() {
         output.answer_json(&serde_json::json!({ "forgotten": absolute }))?;
     } else {
-        output.answer(&format!("the promises of {} are forgotten", absolute.display()))?;
+        output.answer(&format!(
+            "the promises of {} are forgotten",
+            absolute.display()
+        ))?;
     }
     Ok(Answer::Yes)
 }

@@ -10,11 +10,7 @@ use super::{Answer, Ending};
 use crate::arguments::List;
 use crate::output::{BAD, FAINT, Output, to_the_second};
 
-pub(crate) fn run(
-    arguments: &List,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &List, service: &PortAllocationService, output: &Output) -> Ending {
     let apps = service.configurations(arguments.model.clone())?;
     if output.is_json() {
         output.answer_json(&apps)?;
@@ -23,7 +19,10 @@ pub(crate) fn run(
     } else if apps.is_empty() {
         let of = arguments.model.as_ref();
         let of = of.map_or_else(String::new, |models| format!(" to models like `{models}`"));
-        output.note(&format!("nothing is allocated{of} in the space `{}`", service.space()));
+        output.note(&format!(
+            "nothing is allocated{of} in the space `{}`",
+            service.space()
+        ));
     } else {
         table(&apps, output)?;
     }
@@ -42,7 +41,10 @@ fn table(apps: &[PortConfiguration], output: &Output) -> std::io::Result<()> {
             let port = app.ports.get(*role);
             port.map_or_else(|| "-".to_owned(), ToString::to_string)
         }));
-        cells.push(format!("{FAINT}{}{FAINT:#}", to_the_second(&app.created_at)));
+        cells.push(format!(
+            "{FAINT}{}{FAINT:#}",
+            to_the_second(&app.created_at)
+        ));
         cells.push(if app.is_available {
             String::new()
         } else {

@@ -29,7 +29,10 @@ pub(crate) fn pages(directory: Option<&Path>, output: &Output) -> Ending {
         Some(directory) => {
             std::fs::create_dir_all(directory)?;
             clap_mangen::generate_to(command, directory)?;
-            output.note(&format!("the manual's pages are in {}", directory.display()));
+            output.note(&format!(
+                "the manual's pages are in {}",
+                directory.display()
+            ));
         }
     }
     Ok(Answer::Yes)

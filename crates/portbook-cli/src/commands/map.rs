@@ -70,7 +70,10 @@ fn draw(line: &PortLine, width: usize) -> String {
             continue;
         }
         if let Some(from) = skipped_from.take() {
-            text.push_str(&format!("{FAINT}      … {from} to {} alike{FAINT:#}\n", start - 1));
+            text.push_str(&format!(
+                "{FAINT}      … {from} to {} alike{FAINT:#}\n",
+                start - 1
+            ));
         }
         text.push_str(&format!("{FAINT}{start:>5}{FAINT:#} "));
         cells.iter().for_each(|state| text.push_str(&paint(*state)));
@@ -78,7 +81,10 @@ fn draw(line: &PortLine, width: usize) -> String {
         previous = Some(cells);
     }
     if let Some(from) = skipped_from {
-        text.push_str(&format!("{FAINT}      … {from} to {} alike{FAINT:#}\n", u16::MAX));
+        text.push_str(&format!(
+            "{FAINT}      … {from} to {} alike{FAINT:#}\n",
+            u16::MAX
+        ));
     }
     text.push_str(&format!("\nA cell is {CELL} ports:\n"));
     text.push_str(&legend(width.min(MARGIN + CELLS as usize)));

@@ -25,7 +25,11 @@ pub(crate) fn run(
                 models: models.clone(),
             };
             let added = service.add_pool(pool.clone())?;
-            let what = if added { "reserved" } else { "reserved already" };
+            let what = if added {
+                "reserved"
+            } else {
+                "reserved already"
+            };
             tell(&pool, what, output)?;
         }
         PoolCommand::Remove { name } => {

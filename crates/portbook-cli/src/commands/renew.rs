@@ -7,11 +7,7 @@ use super::{Answer, Ending};
 use crate::arguments::Renew;
 use crate::output::Output;
 
-pub(crate) fn run(
-    arguments: &Renew,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &Renew, service: &PortAllocationService, output: &Output) -> Ending {
     let app = AppKey::new(arguments.app.model.clone(), arguments.app.app);
     let allocation = service.renew(app, arguments.ttl)?;
     if output.is_json() {

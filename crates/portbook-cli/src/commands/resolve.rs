@@ -14,11 +14,7 @@ struct Resolved {
     matched: &'static str,
 }
 
-pub(crate) fn run(
-    arguments: &Resolve,
-    service: &PortAllocationService,
-    output: &Output,
-) -> Ending {
+pub(crate) fn run(arguments: &Resolve, service: &PortAllocationService, output: &Output) -> Ending {
     let resolved = service.resolve(&arguments.app.model, arguments.app.app)?;
     let allocation = &resolved.allocation;
     if output.is_json() {

@@ -54,12 +54,21 @@ fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
     }
     if !stats.models.is_empty() {
         output.answer("\n")?;
-        let most = stats.models.iter().map(|model| model.apps).max().unwrap_or(0);
+        let most = stats
+            .models
+            .iter()
+            .map(|model| model.apps)
+            .max()
+            .unwrap_or(0);
         let mut models = output.table(["MODEL", "APPS", ""]);
         for model in &stats.models {
             let apps = model.apps.to_string();
             let length = (model.apps * BAR).div_ceil(most.max(1));
-            models.add_row([model.model.clone(), apps, format!("{GOOD}{}{GOOD:#}", "█".repeat(length))]);
+            models.add_row([
+                model.model.clone(),
+                apps,
+                format!("{GOOD}{}{GOOD:#}", "█".repeat(length)),
+            ]);
         }
         output.answer_table(models)?;
     }
@@ -69,7 +78,11 @@ fn show(stats: &Stats, output: &Output) -> std::io::Result<()> {
 /// `part` of `whole` as a bar; something is never drawn as nothing.
 fn bar(part: usize, whole: usize) -> String {
     let filled = (part * BAR).div_ceil(whole.max(1)).min(BAR);
-    let style = if part as f64 >= NEARLY_FULL * whole as f64 { NOTABLE } else { GOOD };
+    let style = if part as f64 >= NEARLY_FULL * whole as f64 {
+        NOTABLE
+    } else {
+        GOOD
+    };
     let (full, empty) = ("█".repeat(filled), "░".repeat(BAR - filled));
     format!("{style}{full}{style:#}{FAINT}{empty}{FAINT:#}")
 }

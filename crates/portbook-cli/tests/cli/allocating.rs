@@ -9,7 +9,15 @@ use serde_json::{Value, json};
 use crate::kit::{Sandbox, each, keys};
 
 const KEYS: [&str; 9] = [
-    "app_num", "backend", "created", "expires_at", "frontend", "model", "ports", "source", "space",
+    "app_num",
+    "backend",
+    "created",
+    "expires_at",
+    "frontend",
+    "model",
+    "ports",
+    "source",
+    "space",
 ];
 
 #[test]
@@ -52,8 +60,14 @@ fn i4_asking_again_changes_nothing() {
 #[test]
 fn get_answers_as_allocate_does_and_makes_nothing() {
     let sandbox = Sandbox::new();
-    sandbox.run("get openai_gpt-4 1").failed_saying(1, &["openai_gpt-4/app1", "portbook allocate openai_gpt-4 1"]);
-    assert_eq!(sandbox.run("get openai_gpt-4 1 --json").error(1)["code"], "not-found");
+    sandbox.run("get openai_gpt-4 1").failed_saying(
+        1,
+        &["openai_gpt-4/app1", "portbook allocate openai_gpt-4 1"],
+    );
+    assert_eq!(
+        sandbox.run("get openai_gpt-4 1 --json").error(1)["code"],
+        "not-found"
+    );
     sandbox.text("allocate openai_gpt-4 1");
     let got = sandbox.json("get openai_gpt-4 1");
     assert_eq!(got, sandbox.json("allocate openai_gpt-4 1"));
@@ -87,12 +101,22 @@ fn a_batch_is_one_commit() {
 
 #[test]
 fn the_answer_can_be_lines_for_a_shell() {
-    let sandbox = Sandbox::configured("roles = ['backend', 'frontend', 'web-socket']\n[ranges.web-socket]\nbase = 15001\n");
+    let sandbox = Sandbox::configured(
+        "roles = ['backend', 'frontend', 'web-socket']\n[ranges.web-socket]\nbase = 15001\n",
+    );
     let lines = sandbox.text("allocate openai_gpt-4 1 --format env");
-    assert_eq!(lines, "BACKEND_PORT=5001\nFRONTEND_PORT=8001\nWEB_SOCKET_PORT=15001\n");
-    let json = sandbox.run("allocate openai_gpt-4 1 --format json").done().json();
+    assert_eq!(
+        lines,
+        "BACKEND_PORT=5001\nFRONTEND_PORT=8001\nWEB_SOCKET_PORT=15001\n"
+    );
+    let json = sandbox
+        .run("allocate openai_gpt-4 1 --format json")
+        .done()
+        .json();
     assert_eq!(json["ports"]["web-socket"], 15001);
-    sandbox.run("allocate openai_gpt-4 1-2 --format env").failed_saying(2, &["one app"]);
+    sandbox
+        .run("allocate openai_gpt-4 1-2 --format env")
+        .failed_saying(2, &["one app"]);
 }
 
 #[test]
@@ -105,8 +129,14 @@ fn a_format_that_was_named_outranks_json() {
 #[test]
 fn global_flags_stand_before_or_after_the_command() {
     let sandbox = Sandbox::new();
-    let before = sandbox.run("--json --space lab allocate openai_gpt-4 1").done().json();
-    let mut after = sandbox.run("allocate openai_gpt-4 1 --space lab --json").done().json();
+    let before = sandbox
+        .run("--json --space lab allocate openai_gpt-4 1")
+        .done()
+        .json();
+    let mut after = sandbox
+        .run("allocate openai_gpt-4 1 --space lab --json")
+        .done()
+        .json();
     after["created"] = json!(true);
     assert_eq!(before, after);
     assert_eq!(before["space"], "lab");
@@ -120,7 +150,12 @@ fn i1_1600_apps_hold_3200_different_ports() {
         .as_array()
         .unwrap()
         .iter()
-        .flat_map(|app| [app["backend"].as_u64().unwrap(), app["frontend"].as_u64().unwrap()])
+        .flat_map(|app| {
+            [
+                app["backend"].as_u64().unwrap(),
+                app["frontend"].as_u64().unwrap(),
+            ]
+        })
         .collect();
     assert_eq!(ports.len(), 3200);
     assert_eq!(sandbox.conflicts(), [] as [Value; 0]);
@@ -142,7 +177,10 @@ fn a_returning_app_gets_the_ports_it_had() {
     sandbox.text("allocate openai_gpt-4 1-3");
     sandbox.text("release openai_gpt-4 1-3");
     let back = sandbox.json("allocate openai_gpt-4 2");
-    assert_eq!((&back["backend"], &back["source"]), (&json!(5003), &json!("returning")));
+    assert_eq!(
+        (&back["backend"], &back["source"]),
+        (&json!(5003), &json!("returning"))
+    );
     assert_eq!(back["created"], true);
     // Where somebody else has them by now, it gets others.
     assert_eq!(sandbox.pair("allocate other 1"), (5001, 8001));
@@ -154,7 +192,10 @@ fn two_spellings_of_one_directory_are_one_model() {
     let sandbox = Sandbox::new();
     sandbox.text("allocate x-ai/grok-4 1");
     let other = sandbox.json("allocate x-ai_grok-4 1");
-    assert_eq!((&other["model"], &other["created"]), (&json!("x-ai/grok-4"), &json!(false)));
+    assert_eq!(
+        (&other["model"], &other["created"]),
+        (&json!("x-ai/grok-4"), &json!(false))
+    );
     assert_eq!(sandbox.json("get x-ai_grok-4 1")["backend"], 5001);
     assert_eq!(sandbox.json("allocate x-ai_grok-4 2")["backend"], 5003);
     sandbox.text("release x-ai_grok-4 1");
@@ -164,22 +205,50 @@ fn two_spellings_of_one_directory_are_one_model() {
 #[test]
 fn spaces_have_number_lines_of_their_own() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.pair("allocate openai_gpt-4 1 --space one"), (5001, 8001));
+    assert_eq!(
+        sandbox.pair("allocate openai_gpt-4 1 --space one"),
+        (5001, 8001)
+    );
     assert_eq!(sandbox.pair("allocate other 1 --space two"), (5001, 8001));
     sandbox.run("get openai_gpt-4 1").failed(1);
     sandbox.run("release openai_gpt-4 1 --space two").failed(1);
-    assert_eq!(sandbox.json("list --space one").as_array().unwrap().len(), 1);
-    assert_eq!(sandbox.json("history --space two").as_array().unwrap().len(), 1);
+    assert_eq!(
+        sandbox.json("list --space one").as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(
+        sandbox
+            .json("history --space two")
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(sandbox.changes(), 0);
 }
 
 #[test]
 fn every_model_that_makes_a_directory_can_be_asked_for() {
     let sandbox = Sandbox::new();
-    for model in ["gpt 4", "日本語", "-dash", "a'b\"c", "x".repeat(200).as_str(), "%_%", "...", "a/../b"] {
+    for model in [
+        "gpt 4",
+        "日本語",
+        "-dash",
+        "a'b\"c",
+        "x".repeat(200).as_str(),
+        "%_%",
+        "...",
+        "a/../b",
+    ] {
         let run = sandbox.run_words(["--json", "allocate", "--", model, "1"]);
         assert_eq!(run.done().json()["model"], model);
-        assert_eq!(sandbox.run_words(["--json", "get", "--", model, "1"]).done().json()["model"], model);
+        assert_eq!(
+            sandbox
+                .run_words(["--json", "get", "--", model, "1"])
+                .done()
+                .json()["model"],
+            model
+        );
     }
     let highest = sandbox.json("allocate openai_gpt-4 2147483647");
     assert_eq!(highest["app_num"], 2147483647);
@@ -193,13 +262,21 @@ fn processes_at_once_on_a_book_that_is_not_there_all_succeed() {
             let app = if number % 2 == 0 { 1 } else { number };
             let mut command = sandbox.command();
             command.args(["allocate", "openai_gpt-4", &app.to_string(), "--json"]);
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
         })
         .collect();
     let mut answers = HashSet::new();
     for child in started {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         answers.insert((answer["app_num"].as_u64(), answer["backend"].as_u64()));
     }

@@ -8,12 +8,25 @@ use crate::kit::Sandbox;
 #[track_caller]
 fn refused(sandbox: &Sandbox, said: &[&str]) {
     let before = fs::read(sandbox.book()).ok();
-    for line in ["allocate m 1", "get m 1", "list", "release m 1", "check", "stats", "history", "export"] {
+    for line in [
+        "allocate m 1",
+        "get m 1",
+        "list",
+        "release m 1",
+        "check",
+        "stats",
+        "history",
+        "export",
+    ] {
         sandbox.run(line).failed_saying(4, said);
     }
     let error = sandbox.run("allocate m 1 --json").error(4);
     assert!(error["code"].as_str().unwrap().contains("book"), "{error}");
-    assert_eq!(fs::read(sandbox.book()).ok(), before, "the file was changed");
+    assert_eq!(
+        fs::read(sandbox.book()).ok(),
+        before,
+        "the file was changed"
+    );
 }
 
 fn with_file(content: &[u8]) -> Sandbox {
@@ -30,7 +43,10 @@ fn i12_an_empty_file_is_no_new_book() {
 
 #[test]
 fn i12_a_foreign_file_is_left_alone() {
-    refused(&with_file(b"dear diary, today I opened port 5001"), &["not a portbook book"]);
+    refused(
+        &with_file(b"dear diary, today I opened port 5001"),
+        &["not a portbook book"],
+    );
 }
 
 #[test]
@@ -71,7 +87,9 @@ fn i12_a_torn_file_is_refused() {
 fn a_directory_is_no_book() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.book()).unwrap();
-    sandbox.run("allocate m 1").failed_saying(4, &["portbook.db"]);
+    sandbox
+        .run("allocate m 1")
+        .failed_saying(4, &["portbook.db"]);
     sandbox.run("list").failed(4);
 }
 
@@ -79,11 +97,17 @@ fn a_directory_is_no_book() {
 fn a_place_below_a_file_is_none() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "");
-    sandbox.run("allocate m 1 --store sqlite:file/portbook.db").failed_saying(4, &["file/portbook.db"]);
-    sandbox.run("list --store sqlite:/proc/portbook/portbook.db").failed(4);
+    sandbox
+        .run("allocate m 1 --store sqlite:file/portbook.db")
+        .failed_saying(4, &["file/portbook.db"]);
+    sandbox
+        .run("list --store sqlite:/proc/portbook/portbook.db")
+        .failed(4);
     sandbox.run("list --store sqlite:/dev/null").failed(4);
     let long = "x".repeat(5000);
-    sandbox.run(&format!("list --store sqlite:{long}")).failed(4);
+    sandbox
+        .run(&format!("list --store sqlite:{long}"))
+        .failed(4);
 }
 
 #[test]

@@ -16,7 +16,10 @@ fn conflicts(sandbox: &Sandbox, status: i32) -> Value {
         assert_eq!(keys(conflict), ["apps", "hint", "kind", "message", "port"]);
         for key in ["message", "hint"] {
             let text = conflict[key].as_str().unwrap();
-            assert!(!text.is_empty() && !text.contains('\n') && !text.contains(". "), "{text}");
+            assert!(
+                !text.is_empty() && !text.contains('\n') && !text.contains(". "),
+                "{text}"
+            );
         }
     }
     sandbox.run("check").ended(status);
@@ -41,12 +44,22 @@ fn i1_a_port_that_two_apps_hold() {
     let sandbox = Sandbox::new();
     sandbox.text("allocate one 1");
     sandbox.text("allocate two 1");
-    sandbox.hand(&format!("{WITHOUT_KEYS} UPDATE ports SET port = 5001 WHERE port = 5003"));
+    sandbox.hand(&format!(
+        "{WITHOUT_KEYS} UPDATE ports SET port = 5001 WHERE port = 5003"
+    ));
     let found = conflicts(&sandbox, 1);
     let kinds = each(&found, "kind");
     assert!(kinds.contains(&&json!("duplicate-port")), "{found}");
-    let duplicate = found.as_array().unwrap().iter().find(|found| found["kind"] == "duplicate-port").unwrap();
-    assert_eq!((&duplicate["port"], &duplicate["apps"]), (&json!(5001), &json!(["one/app1", "two/app1"])));
+    let duplicate = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|found| found["kind"] == "duplicate-port")
+        .unwrap();
+    assert_eq!(
+        (&duplicate["port"], &duplicate["apps"]),
+        (&json!(5001), &json!(["one/app1", "two/app1"]))
+    );
 }
 
 #[test]
@@ -71,7 +84,12 @@ fn i10_rows_that_are_missing_or_belong_to_nobody() {
     sandbox.text("allocate one 1-3");
     sandbox.hand("DELETE FROM ports WHERE port = 8003; DELETE FROM apps WHERE app_num = 3");
     let found = conflicts(&sandbox, 1);
-    assert!(each(&found, "kind").iter().all(|kind| **kind == "book-damaged"), "{found}");
+    assert!(
+        each(&found, "kind")
+            .iter()
+            .all(|kind| **kind == "book-damaged"),
+        "{found}"
+    );
     let messages = found.to_string();
     for said in ["8003", "5005", "not in the book"] {
         assert!(messages.contains(said), "{said}: {messages}");
@@ -83,12 +101,18 @@ fn the_pre_configured_ports_against_the_book() {
     let sandbox = Sandbox::new();
     sandbox.text("allocate one 1");
     sandbox.text("allocate two 1");
-    sandbox.write("port_config.json", r#"[
+    sandbox.write(
+        "port_config.json",
+        r#"[
         {"model": "one", "app_number": 1, "backend_port": 7001, "frontend_port": 8001},
         {"model": "absent", "app_number": 1, "backend_port": 5003, "frontend_port": 9001}
-    ]"#);
+    ]"#,
+    );
     let found = conflicts(&sandbox, 1);
-    assert_eq!(each(&found, "kind"), ["pre-config-mismatch", "pre-config-mismatch"]);
+    assert_eq!(
+        each(&found, "kind"),
+        ["pre-config-mismatch", "pre-config-mismatch"]
+    );
     assert_eq!(each(&found, "port"), [5001, 5003]);
     assert_eq!(found[1]["apps"], json!(["two/app1", "absent/app1"]));
     assert_snapshot!(found[0]["message"].as_str().unwrap(), @"one/app1 has 5001 as its backend, and 7001 is promised to it");
@@ -101,7 +125,10 @@ fn a_port_that_no_browser_opens() {
     let sandbox = Sandbox::new();
     sandbox.text("allocate one 1 --ports frontend=6000");
     let found = conflicts(&sandbox, 1);
-    assert_eq!((&found[0]["kind"], &found[0]["port"]), (&json!("browser-blocked"), &json!(6000)));
+    assert_eq!(
+        (&found[0]["kind"], &found[0]["port"]),
+        (&json!("browser-blocked"), &json!(6000))
+    );
 }
 
 #[test]
@@ -112,7 +139,12 @@ fn a_port_of_the_ephemeral_range_is_a_warning_only() {
     sandbox.text(&format!("allocate one 1 --ports backend={first}"));
     let found = conflicts(&sandbox, 0);
     assert_eq!(each(&found, "kind"), ["ephemeral-range"]);
-    assert!(found[0]["hint"].as_str().unwrap().contains("portbook doctor"));
+    assert!(
+        found[0]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("portbook doctor")
+    );
 }
 
 #[test]
@@ -127,17 +159,32 @@ fn a_stranger_on_an_allocated_port_is_named_with_pid_and_directory() {
     let listener = Listener::start(port, &stranger);
     let found = conflicts(&sandbox, 1);
     assert_eq!(each(&found, "kind"), ["host-in-use"]);
-    assert_eq!((&found[0]["port"], &found[0]["apps"]), (&json!(port), &json!(["openai_gpt-4/app1"])));
+    assert_eq!(
+        (&found[0]["port"], &found[0]["apps"]),
+        (&json!(port), &json!(["openai_gpt-4/app1"]))
+    );
     let message = found[0]["message"].as_str().unwrap();
-    for said in ["python", &format!("pid {}", listener.pid()), stranger.to_str().unwrap()] {
+    for said in [
+        "python",
+        &format!("pid {}", listener.pid()),
+        stranger.to_str().unwrap(),
+    ] {
         assert!(message.contains(said), "{said}: {message}");
     }
     // Known to be unusable, as long as the stranger is there and somebody looks.
     assert_eq!(sandbox.json("list")[0]["is_available"], false);
-    assert_eq!(sandbox.json("list --no-host-check")[0]["is_available"], true);
-    assert_eq!(sandbox.run("check --no-host-check --json").done().json(), json!([]));
+    assert_eq!(
+        sandbox.json("list --no-host-check")[0]["is_available"],
+        true
+    );
+    assert_eq!(
+        sandbox.run("check --no-host-check --json").done().json(),
+        json!([])
+    );
     let mut unchecked = sandbox.command();
-    unchecked.env("PORTBOOK_HOST_CHECK", "false").args(["check", "--host"]);
+    unchecked
+        .env("PORTBOOK_HOST_CHECK", "false")
+        .args(["check", "--host"]);
     crate::kit::Run::of(unchecked).ended(1);
     drop(listener);
     assert_eq!(conflicts(&sandbox, 0), json!([]));

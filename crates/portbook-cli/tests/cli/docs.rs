@@ -7,8 +7,25 @@ use insta::assert_snapshot;
 use crate::kit::{Run, Sandbox};
 
 const COMMANDS: [&str; 19] = [
-    "allocate", "get", "resolve", "list", "stats", "map", "history", "check", "release", "renew", "import", "export",
-    "pool", "pool list", "pool add", "pool remove", "config", "doctor", "man",
+    "allocate",
+    "get",
+    "resolve",
+    "list",
+    "stats",
+    "map",
+    "history",
+    "check",
+    "release",
+    "renew",
+    "import",
+    "export",
+    "pool",
+    "pool list",
+    "pool add",
+    "pool remove",
+    "config",
+    "doctor",
+    "man",
 ];
 
 #[test]
@@ -26,7 +43,10 @@ fn the_help_of_every_command() {
     for command in COMMANDS {
         let help = sandbox.text(&format!("{command} --help"));
         assert_eq!(help, sandbox.text(&format!("help {command}")), "{command}");
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{command} is too wide");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{command} is too wide"
+        );
         // What all commands have in common is shown once, with the program's own help.
         let own = help.split("Global options:").next().unwrap();
         assert_snapshot!(format!("help_{}", command.replace(' ', "_")), own);
@@ -60,7 +80,11 @@ fn completions_for_bash_complete() {
     let lines: Vec<&str> = answer.done().stdout.lines().collect();
     assert_eq!(lines[0], "allocate");
     for word in ["list", "add", "remove"] {
-        assert!(lines[1].split(' ').any(|offered| offered == word), "{word}: {}", lines[1]);
+        assert!(
+            lines[1].split(' ').any(|offered| offered == word),
+            "{word}: {}",
+            lines[1]
+        );
     }
 }
 
@@ -75,13 +99,20 @@ fn completions_for_every_shell() {
         ("powershell", "Register-ArgumentCompleter"),
     ] {
         let script = sandbox.text(&format!("completions {shell}"));
-        assert!(script.contains(mark) && script.contains("allocate"), "{shell}");
+        assert!(
+            script.contains(mark) && script.contains("allocate"),
+            "{shell}"
+        );
     }
     for (shell, option) in [("zsh", "-n"), ("fish", "--no-execute")] {
         let script = sandbox.write(shell, sandbox.text(&format!("completions {shell}")));
         // Not every machine has every shell; one that is there must find nothing wrong.
         if let Ok(output) = Command::new(shell).arg(option).arg(&script).output() {
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
     }
 }
@@ -94,19 +125,43 @@ fn the_manual_is_free_of_faults() {
         assert!(page.contains(part), "{part}");
     }
     sandbox.text("man --dir pages");
-    let mut pages: Vec<_> = std::fs::read_dir(sandbox.path("pages")).unwrap().flatten().map(|page| page.path()).collect();
+    let mut pages: Vec<_> = std::fs::read_dir(sandbox.path("pages"))
+        .unwrap()
+        .flatten()
+        .map(|page| page.path())
+        .collect();
     pages.sort();
     for name in ["portbook.1", "portbook-allocate.1", "portbook-pool-add.1"] {
-        assert!(pages.contains(&sandbox.path("pages").join(name)), "{name}: {pages:?}");
+        assert!(
+            pages.contains(&sandbox.path("pages").join(name)),
+            "{name}: {pages:?}"
+        );
     }
     for page in pages {
-        for (program, options) in [("mandoc", &["-Tlint", "-Werror"][..]), ("man", &["--warnings", "-l"])] {
-            let Ok(output) = Command::new(program).args(options).arg(&page).env("MANWIDTH", "80").output() else {
+        for (program, options) in [
+            ("mandoc", &["-Tlint", "-Werror"][..]),
+            ("man", &["--warnings", "-l"]),
+        ] {
+            let Ok(output) = Command::new(program)
+                .args(options)
+                .arg(&page)
+                .env("MANWIDTH", "80")
+                .output()
+            else {
                 continue;
             };
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let said = said + if program == "mandoc" { std::str::from_utf8(&output.stdout).unwrap() } else { "" };
-            assert!(output.status.success() && !said.contains("warning"), "{program} {}: {said}", page.display());
+            let said = said
+                + if program == "mandoc" {
+                    std::str::from_utf8(&output.stdout).unwrap()
+                } else {
+                    ""
+                };
+            assert!(
+                output.status.success() && !said.contains("warning"),
+                "{program} {}: {said}",
+                page.display()
+            );
         }
     }
 }

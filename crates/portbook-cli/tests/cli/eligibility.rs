@@ -12,7 +12,10 @@ fn an_exhausted_range_is_an_error_that_says_what_it_is_full_of() {
     let before = sandbox.history();
     let run = sandbox.run("allocate openai_gpt-4 3");
     assert_snapshot!(run.failed(3), @"no eligible port is left for openai_gpt-4/app3: backend 20000-20003 step 2 has 2 ports, 2 allocated; frontend 20001-20003 step 2 has 2 ports, 2 allocated (release apps that are gone, widen the ranges in the configuration, or use another --space)");
-    assert_eq!(sandbox.run("allocate openai_gpt-4 3 --json").error(3)["code"], "exhausted");
+    assert_eq!(
+        sandbox.run("allocate openai_gpt-4 3 --json").error(3)["code"],
+        "exhausted"
+    );
     assert_eq!(sandbox.history(), before);
 }
 
@@ -21,7 +24,9 @@ fn i3_a_batch_gets_ports_for_all_its_apps_or_for_none() {
     let sandbox = Sandbox::configured(&ranges(20_000, 5));
     sandbox.text("allocate openai_gpt-4 1");
     let before = sandbox.history();
-    sandbox.run("allocate openai_gpt-4 1-6").failed_saying(3, &["openai_gpt-4/app6", "5 allocated"]);
+    sandbox
+        .run("allocate openai_gpt-4 1-6")
+        .failed_saying(3, &["openai_gpt-4/app6", "5 allocated"]);
     assert_eq!(sandbox.history(), before);
     assert_eq!(sandbox.json("list").as_array().unwrap().len(), 1);
     sandbox.text("allocate openai_gpt-4 1-5");
@@ -56,27 +61,43 @@ fn ports_that_browsers_refuse_are_passed_over() {
     let full = Sandbox::configured(
         "[ranges.backend]\nbase = 6665\nstep = 1\nmax = 6669\n[ranges.frontend]\nbase = 8001\n",
     );
-    full.run("allocate openai_gpt-4 1").failed_saying(3, &["5 blocked", "backend 6665-6669"]);
+    full.run("allocate openai_gpt-4 1")
+        .failed_saying(3, &["5 blocked", "backend 6665-6669"]);
 }
 
 #[test]
 fn the_block_list_of_the_configuration_is_passed_over_and_may_be_pinned() {
     let sandbox = Sandbox::configured("block = [5001, '8003-8005']\n");
     assert_eq!(sandbox.pair("allocate openai_gpt-4 1"), (5007, 8007));
-    let run = sandbox.run("allocate openai_gpt-4 2 --explain --json").done().json();
-    assert_eq!(run["explain"]["passed_over"][0]["why"], "blocked by the configuration's block list");
-    assert_eq!(sandbox.pair("allocate openai_gpt-4 3 --ports backend=5001,frontend=8003"), (5001, 8003));
+    let run = sandbox
+        .run("allocate openai_gpt-4 2 --explain --json")
+        .done()
+        .json();
+    assert_eq!(
+        run["explain"]["passed_over"][0]["why"],
+        "blocked by the configuration's block list"
+    );
+    assert_eq!(
+        sandbox.pair("allocate openai_gpt-4 3 --ports backend=5001,frontend=8003"),
+        (5001, 8003)
+    );
 }
 
 #[test]
 fn ephemeral_ports_come_last() {
     let sysctl = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
-    let bounds: Vec<u16> = sysctl.split_whitespace().map(|port| port.parse().unwrap()).collect();
-    let [first, _] = bounds[..] else { panic!("{sysctl}") };
+    let bounds: Vec<u16> = sysctl
+        .split_whitespace()
+        .map(|port| port.parse().unwrap())
+        .collect();
+    let [first, _] = bounds[..] else {
+        panic!("{sysctl}")
+    };
     // Where nothing else is left, they are given out all the same.
     let sandbox = Sandbox::configured(&format!(
         "[ranges.backend]\nbase = {}\nstep = 1\nmax = {}\n[ranges.frontend]\nbase = 8001\nstep = 1\nmax = 8004\n",
-        first - 2, first + 1
+        first - 2,
+        first + 1
     ));
     let answer = sandbox.json("allocate openai_gpt-4 1-4");
     assert_eq!(each(&answer, "frontend"), [8001, 8002, 8003, 8004]);
@@ -99,7 +120,10 @@ fn a_released_port_rests_for_others_and_not_for_the_app_itself() {
     sandbox.text("release one 1-2");
     assert_eq!(sandbox.pair("allocate two 1"), (5005, 8005));
     let explained = sandbox.text("allocate two 2 --explain");
-    assert!(explained.contains("backend 5001: resting until "), "{explained}");
+    assert!(
+        explained.contains("backend 5001: resting until "),
+        "{explained}"
+    );
     assert_eq!(sandbox.pair("allocate one 1"), (5001, 8001));
     // Without the delay, the port is anybody's.
     sandbox.write("portbook.toml", "");
@@ -109,7 +133,10 @@ fn a_released_port_rests_for_others_and_not_for_the_app_itself() {
 #[test]
 fn an_explanation_says_for_every_candidate_why_it_was_passed_over() {
     let sandbox = Sandbox::configured("block = [8005]\n");
-    sandbox.write("port_config.json", r#"[{"model": "promised", "app_number": 1, "backend_port": 5003, "frontend_port": 8003}]"#);
+    sandbox.write(
+        "port_config.json",
+        r#"[{"model": "promised", "app_number": 1, "backend_port": 5003, "frontend_port": 8003}]"#,
+    );
     sandbox.text("allocate one 1");
     sandbox.text("pool add special 5007-5007 special");
     assert_snapshot!(sandbox.text("allocate two 1 --explain"), @r"
@@ -126,5 +153,8 @@ fn an_explanation_says_for_every_candidate_why_it_was_passed_over() {
     ");
     let again = sandbox.json("allocate two 1 --explain");
     assert_eq!(again["explain"]["passed_over"], serde_json::json!([]));
-    assert_eq!(again["explain"]["reason"], "it holds these ports already, and keeps them");
+    assert_eq!(
+        again["explain"]["reason"],
+        "it holds these ports already, and keeps them"
+    );
 }

@@ -7,7 +7,10 @@ use crate::kit::{Sandbox, each, keys};
 
 fn eventful() -> Sandbox {
     let sandbox = Sandbox::configured("[ranges.db]\nbase = 15432\n");
-    let file = sandbox.write("apps.json", r#"[{"model": "promised", "app_num": 1, "backend_port": 7001, "frontend_port": 9001}]"#);
+    let file = sandbox.write(
+        "apps.json",
+        r#"[{"model": "promised", "app_num": 1, "backend_port": 7001, "frontend_port": 9001}]"#,
+    );
     let file = file.to_str().unwrap();
     sandbox.text("allocate my_app 1");
     sandbox.text("allocate my_app 1 --roles db");
@@ -38,20 +41,51 @@ fn every_kind_of_change_is_told() {
 fn i7_every_change_is_a_record_with_time_and_cause() {
     let sandbox = eventful();
     let history = sandbox.history();
-    assert_eq!(each(&history, "change"), [
-        "allocated", "extended", "allocated", "renewed", "released", "pool-added", "pool-removed",
-        "promised", "allocated", "unpromised",
-    ]);
+    assert_eq!(
+        each(&history, "change"),
+        [
+            "allocated",
+            "extended",
+            "allocated",
+            "renewed",
+            "released",
+            "pool-added",
+            "pool-removed",
+            "promised",
+            "allocated",
+            "unpromised",
+        ]
+    );
     assert_eq!(each(&history, "revision"), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     let times = each(&history, "at");
-    assert!(times.windows(2).all(|pair| pair[0].as_str() <= pair[1].as_str()), "{times:?}");
+    assert!(
+        times
+            .windows(2)
+            .all(|pair| pair[0].as_str() <= pair[1].as_str()),
+        "{times:?}"
+    );
     let released = &history[4];
-    assert_eq!(keys(released), ["app_num", "at", "by", "cause", "change", "commit", "model", "ports", "revision", "space"]);
+    assert_eq!(
+        keys(released),
+        [
+            "app_num", "at", "by", "cause", "change", "commit", "model", "ports", "revision",
+            "space"
+        ]
+    );
     assert_eq!(released["cause"], "asked");
-    assert_eq!(released["ports"], json!({"backend": 5001, "frontend": 8001, "db": 15432}));
+    assert_eq!(
+        released["ports"],
+        json!({"backend": 5001, "frontend": 8001, "db": 15432})
+    );
     assert!(released["by"].as_str().unwrap().starts_with("tester (pid "));
     let allocated = &history[0];
-    assert_eq!(keys(allocated), ["app_num", "at", "by", "change", "commit", "model", "ports", "revision", "source", "space"]);
+    assert_eq!(
+        keys(allocated),
+        [
+            "app_num", "at", "by", "change", "commit", "model", "ports", "revision", "source",
+            "space"
+        ]
+    );
     // The promise and the allocation that came with it are one commit.
     assert_eq!(history[7]["commit"], history[8]["commit"]);
 }
@@ -64,7 +98,10 @@ fn it_can_be_asked_about_a_model_an_app_and_the_end() {
     sandbox.text("release one 2");
     let numbers = |line: &str| -> Vec<i64> {
         let history = sandbox.json(line);
-        each(&history, "revision").into_iter().map(|revision| revision.as_i64().unwrap()).collect()
+        each(&history, "revision")
+            .into_iter()
+            .map(|revision| revision.as_i64().unwrap())
+            .collect()
     };
     assert_eq!(numbers("history one"), [1, 2, 3, 5]);
     assert_eq!(numbers("history one 2"), [2, 5]);
@@ -74,7 +111,9 @@ fn it_can_be_asked_about_a_model_an_app_and_the_end() {
     assert_eq!(numbers("history one 2 --last 9"), [2, 5]);
     assert_eq!(numbers("history nobody"), [0_i64; 0]);
     sandbox.run("history one 0").failed(2);
-    sandbox.run("history --last -1").failed(2);
+    sandbox
+        .run("history --last -1")
+        .failed_saying(2, &["--last: `-1` is not a number"]);
 }
 
 #[test]
@@ -83,7 +122,12 @@ fn an_underscore_and_a_percent_sign_are_letters() {
     sandbox.text("allocate my_app 1");
     sandbox.text("allocate my-app 1");
     sandbox.text("allocate myXapp 1");
-    for filter in ["history my_app", "list my_app", "history my_ap?", "list my_a*"] {
+    for filter in [
+        "history my_app",
+        "list my_app",
+        "history my_ap?",
+        "list my_a*",
+    ] {
         assert_eq!(each(&sandbox.json(filter), "model"), ["my_app"], "{filter}");
     }
     for filter in ["history %", "list %", "list my%", "list _______"] {

@@ -11,16 +11,25 @@ use crate::kit::{REAL_PORT_CONFIG, Sandbox, each};
 fn the_real_port_config_goes_in_and_comes_out_byte_for_byte() {
     let sandbox = Sandbox::new();
     let report = sandbox.json(&format!("import {REAL_PORT_CONFIG}"));
-    assert_eq!((&report["imported"], &report["unchanged"]), (&json!(750), &json!(0)));
+    assert_eq!(
+        (&report["imported"], &report["unchanged"]),
+        (&json!(750), &json!(0))
+    );
     let warnings = report["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 4, "{warnings:?}");
-    let told: String = warnings.iter().map(|warning| warning["message"].as_str().unwrap()).collect();
+    let told: String = warnings
+        .iter()
+        .map(|warning| warning["message"].as_str().unwrap())
+        .collect();
     for port in ["6665", "6667", "6669", "6697"] {
         assert_eq!(told.matches(&format!("port {port}, ")).count(), 1, "{told}");
     }
     let export = sandbox.run("export --format port-config");
     let written = fs::read_to_string(REAL_PORT_CONFIG).unwrap();
-    assert!(export.done().stdout.trim_end() == written.trim_end(), "the export differs from the file");
+    assert!(
+        export.done().stdout.trim_end() == written.trim_end(),
+        "the export differs from the file"
+    );
     assert_eq!(sandbox.json("list").as_array().unwrap().len(), 750);
     // Again: nothing changes.
     let before = sandbox.history();
@@ -31,7 +40,10 @@ fn the_real_port_config_goes_in_and_comes_out_byte_for_byte() {
     // The file may also lie where it is found by itself: what is imported agrees with it.
     fs::copy(REAL_PORT_CONFIG, sandbox.path("port_config.json")).unwrap();
     let kinds = sandbox.conflicts();
-    assert!(kinds.len() == 4 && kinds.iter().all(|found| found["kind"] == "browser-blocked"), "{kinds:?}");
+    assert!(
+        kinds.len() == 4 && kinds.iter().all(|found| found["kind"] == "browser-blocked"),
+        "{kinds:?}"
+    );
 }
 
 /// A book with leases, further roles and two spellings; the files of it, format by format.
@@ -53,13 +65,25 @@ fn an_export_read_into_a_second_book_is_the_same_book() {
         let second = Sandbox::new();
         let file = second.write("export", &text);
         second.text(&format!("import {}", file.display()));
-        assert_eq!(second.text(&format!("export --format {format}")), text, "{format}");
+        assert_eq!(
+            second.text(&format!("export --format {format}")),
+            text,
+            "{format}"
+        );
         if format != "port-config" {
-            assert_eq!(second.json("list"), first.json("list"), "{format}: times, roles and all");
+            assert_eq!(
+                second.json("list"),
+                first.json("list"),
+                "{format}: times, roles and all"
+            );
         }
         assert_eq!(second.json("get x-ai_grok-4 2")["source"], "import");
         let before = second.changes();
-        assert!(second.text(&format!("import {}", file.display())).starts_with("0 apps registered"));
+        assert!(
+            second
+                .text(&format!("import {}", file.display()))
+                .starts_with("0 apps registered")
+        );
         assert_eq!(second.changes(), before);
     }
 }
@@ -67,7 +91,10 @@ fn an_export_read_into_a_second_book_is_the_same_book() {
 #[test]
 fn an_export_is_what_list_answers() {
     let (sandbox, text) = exported("json");
-    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), sandbox.json("list"));
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap(),
+        sandbox.json("list")
+    );
     let (sandbox, text) = exported("csv");
     assert_eq!(text, sandbox.text("list --csv"));
 }
@@ -77,10 +104,17 @@ fn roles_that_a_format_cannot_hold_are_told_of() {
     let sandbox = Sandbox::configured("[ranges.db]\nbase = 15432\n");
     sandbox.text("allocate one 1 --roles db");
     let run = sandbox.run("export --format port-config");
-    assert!(run.done().stderr.contains("further roles"), "{}", run.stderr);
-    assert_eq!(run.json(), json!([
-        {"model_name": "one", "app_number": 1, "backend_port": 5001, "frontend_port": 8001}
-    ]));
+    assert!(
+        run.done().stderr.contains("further roles"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        run.json(),
+        json!([
+            {"model_name": "one", "app_number": 1, "backend_port": 5001, "frontend_port": 8001}
+        ])
+    );
 }
 
 const BAD: &str = r#"[
@@ -108,12 +142,21 @@ fn everything_that_is_wrong_with_a_file_is_told_with_its_line() {
     assert_eq!(run.ended(2).stdout, "");
     assert_snapshot!(sandbox.cleaned(&run.stderr));
     for line in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
-        assert!(run.stderr.contains(&format!("line {line}:")), "line {line} is missing:\n{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("line {line}:")),
+            "line {line} is missing:\n{}",
+            run.stderr
+        );
     }
     assert!(!run.stderr.contains("line 2:"), "{}", run.stderr);
-    let error = sandbox.run(&format!("import {} --json", file.display())).error(2);
+    let error = sandbox
+        .run(&format!("import {} --json", file.display()))
+        .error(2);
     assert_eq!(error["code"], "bad-entries");
-    assert_eq!(each(&error["problems"], "line").len(), run.stderr.lines().count() - 1);
+    assert_eq!(
+        each(&error["problems"], "line").len(),
+        run.stderr.lines().count() - 1
+    );
     assert_eq!(sandbox.history(), before);
 }
 
@@ -132,9 +175,14 @@ fn both_spellings_of_the_keys_are_read_and_further_keys_ignored() {
 #[test]
 fn an_import_can_come_from_standard_input() {
     let sandbox = Sandbox::new();
-    let file = sandbox.write("apps.json", r#"[{"model": "one", "app_num": 1, "backend_port": 7001, "frontend_port": 9001}]"#);
+    let file = sandbox.write(
+        "apps.json",
+        r#"[{"model": "one", "app_num": 1, "backend_port": 7001, "frontend_port": 9001}]"#,
+    );
     let mut command = sandbox.command();
-    command.args(["import", "/dev/stdin"]).stdin(fs::File::open(file).unwrap());
+    command
+        .args(["import", "/dev/stdin"])
+        .stdin(fs::File::open(file).unwrap());
     crate::kit::Run::of(command).done();
     assert_eq!(sandbox.pair("get one 1"), (7001, 9001));
 }

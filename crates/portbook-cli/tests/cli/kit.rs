@@ -20,7 +20,18 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// A sandbox whose ports are exact: what the machine uses is not asked.
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("portbook-cli-").tempdir().unwrap();
+        // In memory where there is such a place: what survives a crash is not tested here, and a
+        // busy disk would make everything wait.
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let root = tempfile::Builder::new()
+            .prefix("portbook-cli-")
+            .tempdir_in(parent)
+            .unwrap();
         for folder in ["home", "work"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
@@ -179,10 +190,13 @@ fn masked(text: &str, pattern: &str, with: &str) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let fits = rest.len() >= pattern.len()
-            && rest.bytes().zip(pattern.bytes()).all(|(found, wanted)| match wanted {
-                b'd' => found.is_ascii_digit(),
-                _ => found == wanted,
-            });
+            && rest
+                .bytes()
+                .zip(pattern.bytes())
+                .all(|(found, wanted)| match wanted {
+                    b'd' => found.is_ascii_digit(),
+                    _ => found == wanted,
+                });
         if fits {
             cleaned.push_str(with);
             rest = &rest[pattern.len()..];
@@ -234,8 +248,16 @@ impl Run {
     /// It ended with this status.
     #[track_caller]
     pub(crate) fn ended(&self, status: i32) -> &Self {
-        let Self { line, stdout, stderr, .. } = self;
-        assert_eq!(self.status, status, "{line}\nstdout: {stdout}\nstderr: {stderr}");
+        let Self {
+            line,
+            stdout,
+            stderr,
+            ..
+        } = self;
+        assert_eq!(
+            self.status, status,
+            "{line}\nstdout: {stdout}\nstderr: {stderr}"
+        );
         self
     }
 
@@ -246,7 +268,11 @@ impl Run {
         self.ended(status);
         assert_eq!(self.stdout, "", "{} writes to stdout", self.line);
         let sentence = self.stderr.strip_suffix('\n').unwrap_or(&self.stderr);
-        assert!(!sentence.contains('\n'), "{}: not one line: {sentence}", self.line);
+        assert!(
+            !sentence.contains('\n'),
+            "{}: not one line: {sentence}",
+            self.line
+        );
         let sentence = sentence.strip_prefix("portbook: ");
         sentence.unwrap_or_else(|| panic!("{} says {:?}", self.line, self.stderr))
     }
@@ -272,7 +298,10 @@ impl Run {
         for key in ["code", "message", "hint"] {
             assert!(error.get(key).is_some(), "no {key}: {error}");
         }
-        assert!(!error["message"].as_str().unwrap().contains('\n'), "{error}");
+        assert!(
+            !error["message"].as_str().unwrap().contains('\n'),
+            "{error}"
+        );
         error
     }
 
@@ -299,7 +328,12 @@ pub(crate) fn keys(object: &Value) -> Vec<&str> {
 /// A member's value in each object of an array.
 #[track_caller]
 pub(crate) fn each<'v>(array: &'v Value, key: &str) -> Vec<&'v Value> {
-    array.as_array().unwrap().iter().map(|object| &object[key]).collect()
+    array
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| &object[key])
+        .collect()
 }
 
 /// Runs a Python script that must succeed, and gives what it wrote.
@@ -321,7 +355,8 @@ pub(crate) fn free_stretch(length: u16) -> u16 {
     loop {
         let first = 20_000 + (offset + NEXT.fetch_add(length, Ordering::Relaxed)) % 12_000;
         let unused = |port: u16| {
-            TcpListener::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port)).is_ok()
+            TcpListener::bind(("0.0.0.0", port)).is_ok()
+                && UdpSocket::bind(("0.0.0.0", port)).is_ok()
         };
         if (first..first + length).all(unused) {
             return first;
@@ -382,5 +417,7 @@ impl Drop for Listener {
 }
 
 /// The real `port_config.json`: 750 apps.
-pub(crate) const REAL_PORT_CONFIG: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../portbook-apps/tests/data/port_config.json");
+pub(crate) const REAL_PORT_CONFIG: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../portbook-apps/tests/data/port_config.json"
+);

@@ -15,10 +15,23 @@ fn a_list_is_ordered_by_model_then_app_number() {
     assert_eq!(each(&list, "model"), ["alpha", "alpha", "zeta", "zeta"]);
     assert_eq!(each(&list, "app_num"), [9, 10, 1, 2]);
     let first = &list[0];
-    assert_eq!(keys(first), [
-        "app_num", "backend_port", "created_at", "frontend_port", "is_available", "model", "ports", "space",
-    ]);
-    assert_eq!((&first["backend_port"], &first["is_available"]), (&json!(5007), &json!(true)));
+    assert_eq!(
+        keys(first),
+        [
+            "app_num",
+            "backend_port",
+            "created_at",
+            "frontend_port",
+            "is_available",
+            "model",
+            "ports",
+            "space",
+        ]
+    );
+    assert_eq!(
+        (&first["backend_port"], &first["is_available"]),
+        (&json!(5007), &json!(true))
+    );
     let at = first["created_at"].as_str().unwrap();
     assert!(at.ends_with('Z') && at.as_bytes()[10] == b'T', "{at}");
     assert_snapshot!(sandbox.cleaned(&sandbox.text("list")), @r"
@@ -38,7 +51,10 @@ fn a_filter_is_a_model_or_a_glob() {
     }
     let models = |pattern: &str| -> Vec<String> {
         let list = sandbox.run_words(["list", pattern, "--json"]).done().json();
-        each(&list, "model").into_iter().map(|model| model.as_str().unwrap().to_owned()).collect()
+        each(&list, "model")
+            .into_iter()
+            .map(|model| model.as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(models("openai_gpt-4"), ["openai_gpt-4"]);
     assert_eq!(models("openai_*"), ["openai_gpt-4", "openai_gpt-4.1"]);
@@ -69,22 +85,33 @@ fn an_empty_list_is_an_empty_answer() {
     assert_snapshot!(run.stderr, @"note: nothing is allocated in the space `default`");
     assert_eq!(sandbox.run("list --quiet").done().stderr, "");
     assert_eq!(sandbox.json("list"), json!([]));
-    assert_eq!(sandbox.run("list nobody").done().stderr, "note: nothing is allocated to models like `nobody` in the space `default`\n");
+    assert_eq!(
+        sandbox.run("list nobody").done().stderr,
+        "note: nothing is allocated to models like `nobody` in the space `default`\n"
+    );
 }
 
 #[test]
 fn stats_count_by_model_and_range() {
-    let sandbox = Sandbox::configured("[ranges.backend]\nbase = 20000\nstep = 2\nmax = 20019\n[ranges.frontend]\nbase = 20001\nstep = 2\nmax = 20019\n");
+    let sandbox = Sandbox::configured(
+        "[ranges.backend]\nbase = 20000\nstep = 2\nmax = 20019\n[ranges.frontend]\nbase = 20001\nstep = 2\nmax = 20019\n",
+    );
     sandbox.text("pool add gpus 20016-20019 openai_*");
     sandbox.text("allocate one 1-3");
     sandbox.text("allocate two 1");
     let stats = sandbox.json("stats");
     assert_eq!(stats["allocations"], 4);
-    assert_eq!(stats["models"], json!([{"model": "one", "apps": 3}, {"model": "two", "apps": 1}]));
-    assert_eq!(stats["ranges"], json!([
-        {"role": "backend", "base": 20000, "step": 2, "max": 20019, "used": 4, "free": 4},
-        {"role": "frontend", "base": 20001, "step": 2, "max": 20019, "used": 4, "free": 4},
-    ]));
+    assert_eq!(
+        stats["models"],
+        json!([{"model": "one", "apps": 3}, {"model": "two", "apps": 1}])
+    );
+    assert_eq!(
+        stats["ranges"],
+        json!([
+            {"role": "backend", "base": 20000, "step": 2, "max": 20019, "used": 4, "free": 4},
+            {"role": "frontend", "base": 20001, "step": 2, "max": 20019, "used": 4, "free": 4},
+        ])
+    );
     assert_eq!(stats["free_slots"], 4);
     assert_snapshot!(sandbox.text("stats"), @r"
     space default: 4 apps with 8 ports, room for 4 more
@@ -114,13 +141,22 @@ fn the_map_is_the_whole_line_in_stretches() {
         };
         &stretches.iter().find(holds).unwrap()["state"]
     };
-    assert_eq!((of(5001), of(8001), of(20005)), (&json!("backend"), &json!("frontend"), &json!("pool")));
+    assert_eq!(
+        (of(5001), of(8001), of(20005)),
+        (&json!("backend"), &json!("frontend"), &json!("pool"))
+    );
     assert_eq!((of(6667), of(5003)), (&json!("blocked"), &json!("free")));
     assert_eq!(stretches[0]["first"], 1);
     assert_eq!(stretches.last().unwrap()["last"], 65535);
     for pair in stretches.windows(2) {
-        assert_eq!(pair[0]["last"].as_u64().unwrap() + 1, pair[1]["first"].as_u64().unwrap());
+        assert_eq!(
+            pair[0]["last"].as_u64().unwrap() + 1,
+            pair[1]["first"].as_u64().unwrap()
+        );
     }
     let drawn = sandbox.text("map");
-    assert!(drawn.contains('B') && drawn.contains('F') && drawn.contains("A cell is 8 ports"), "{drawn}");
+    assert!(
+        drawn.contains('B') && drawn.contains('F') && drawn.contains("A cell is 8 ports"),
+        "{drawn}"
+    );
 }

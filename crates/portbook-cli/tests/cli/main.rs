@@ -1,5 +1,10 @@
 //! What the command promises to whoever calls it, one idea a module.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a helper of a test cannot have fails the test"
+)]
+
 mod allocating;
 mod bad_input;
 mod broken_books;

@@ -40,13 +40,22 @@ fn old_database(sandbox: &Sandbox, rows: &str) -> String {
 #[test]
 fn its_database_is_imported_with_its_times() {
     let sandbox = Sandbox::new();
-    let old = old_database(&sandbox, "[('openai_gpt-4', 1, 8001, 5001), ('x-ai_grok-4', 3, 8010, 5099)]");
+    let old = old_database(
+        &sandbox,
+        "[('openai_gpt-4', 1, 8001, 5001), ('x-ai_grok-4', 3, 8010, 5099)]",
+    );
     let report = sandbox.json(&format!("import {old}"));
-    assert_eq!(report, json!({"imported": 2, "unchanged": 0, "warnings": []}));
+    assert_eq!(
+        report,
+        json!({"imported": 2, "unchanged": 0, "warnings": []})
+    );
     let list = sandbox.json("list");
     assert_eq!(each(&list, "backend_port"), [5001, 5099]);
     assert_eq!(each(&list, "frontend_port"), [8001, 8010]);
-    assert_eq!(each(&list, "created_at"), ["2025-03-01T12:00:00.250Z", "2025-03-01T12:00:01.250Z"]);
+    assert_eq!(
+        each(&list, "created_at"),
+        ["2025-03-01T12:00:00.250Z", "2025-03-01T12:00:01.250Z"]
+    );
     let before = sandbox.history();
     assert_eq!(sandbox.json(&format!("import {old}"))["unchanged"], 2);
     assert_eq!(sandbox.history(), before);
@@ -72,11 +81,18 @@ fn i3_of_a_database_with_a_bad_row_nothing_is_imported() {
 fn other_databases_are_refused() {
     let sandbox = Sandbox::new();
     let other = sandbox.path("other.db");
-    python("import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('CREATE TABLE x (y)')", &[other.to_str().unwrap()]);
-    sandbox.run(&format!("import {}", other.display())).failed_saying(2, &["port_configurations"]);
+    python(
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('CREATE TABLE x (y)')",
+        &[other.to_str().unwrap()],
+    );
+    sandbox
+        .run(&format!("import {}", other.display()))
+        .failed_saying(2, &["port_configurations"]);
     sandbox.text("allocate one 1");
     let own = sandbox.book();
-    sandbox.run(&format!("import {}", own.display())).failed_saying(2, &["portbook book"]);
+    sandbox
+        .run(&format!("import {}", own.display()))
+        .failed_saying(2, &["portbook book"]);
 }
 
 #[test]
@@ -101,5 +117,8 @@ for model, app, frontend, backend, available, metadata, created, updated in rows
     print(model, app, frontend, backend, available)
 ";
     let rows = python(script, &[sandbox.book().to_str().unwrap()]);
-    assert_eq!(rows, "openai_gpt-4 1 8001 5001 1\nopenai_gpt-4 2 8003 5003 1\n");
+    assert_eq!(
+        rows,
+        "openai_gpt-4 1 8001 5001 1\nopenai_gpt-4 2 8003 5003 1\n"
+    );
 }

@@ -4,8 +4,10 @@ use serde_json::json;
 
 use crate::kit::{Sandbox, each};
 
-const FIRST: &str = r#"[{"model": "promised", "app_number": 1, "backend_port": 5001, "frontend_port": 8001}]"#;
-const EDITED: &str = r#"[{"model_name": "promised", "app_num": 1, "backend_port": 5005, "frontend_port": 8005}]"#;
+const FIRST: &str =
+    r#"[{"model": "promised", "app_number": 1, "backend_port": 5001, "frontend_port": 8001}]"#;
+const EDITED: &str =
+    r#"[{"model_name": "promised", "app_num": 1, "backend_port": 5005, "frontend_port": 8005}]"#;
 
 #[test]
 fn i9_a_promise_is_kept_from_others_before_its_app_exists() {
@@ -13,7 +15,10 @@ fn i9_a_promise_is_kept_from_others_before_its_app_exists() {
     sandbox.write("port_config.json", FIRST);
     assert_eq!(sandbox.pair("allocate other 1"), (5003, 8003));
     let promised = sandbox.json("allocate promised 1");
-    assert_eq!((&promised["backend"], &promised["frontend"]), (&json!(5001), &json!(8001)));
+    assert_eq!(
+        (&promised["backend"], &promised["frontend"]),
+        (&json!(5001), &json!(8001))
+    );
     assert_eq!(promised["source"], "port_config");
 }
 
@@ -21,7 +26,10 @@ fn i9_a_promise_is_kept_from_others_before_its_app_exists() {
 fn i9_a_promise_binds_a_process_that_does_not_see_the_file() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("elsewhere/port_config.json", FIRST);
-    sandbox.text(&format!("allocate other 1 --port-config {}", file.display()));
+    sandbox.text(&format!(
+        "allocate other 1 --port-config {}",
+        file.display()
+    ));
     assert_eq!(sandbox.pair("allocate other 2"), (5005, 8005));
     assert_eq!(sandbox.pair("allocate promised 1"), (5001, 8001));
     assert_eq!(sandbox.json("get promised 1")["source"], "port_config");
@@ -41,11 +49,15 @@ fn the_file_is_found_in_misc_too_and_named_by_flag_variable_and_configuration() 
     let by_variable = Sandbox::new();
     by_variable.write("mine.json", FIRST);
     let mut command = by_variable.command();
-    command.env("PORTBOOK_PORT_CONFIG", "mine.json").args(["allocate", "promised", "1"]);
+    command
+        .env("PORTBOOK_PORT_CONFIG", "mine.json")
+        .args(["allocate", "promised", "1"]);
     crate::kit::Run::of(command).done();
     assert_eq!(by_variable.json("get promised 1")["source"], "port_config");
 
-    by_variable.run("allocate m 1 --port-config none.json").failed_saying(2, &["none.json", "--port-config"]);
+    by_variable
+        .run("allocate m 1 --port-config none.json")
+        .failed_saying(2, &["none.json", "--port-config"]);
 }
 
 #[test]
@@ -56,7 +68,16 @@ fn an_edited_file_takes_the_place_of_what_it_said_before() {
     sandbox.write("port_config.json", EDITED);
     assert_eq!(sandbox.pair("allocate other 2"), (5001, 8001));
     assert_eq!(sandbox.pair("allocate promised 1"), (5005, 8005));
-    assert_eq!(each(&sandbox.history(), "change"), ["promised", "allocated", "promised", "allocated", "allocated"]);
+    assert_eq!(
+        each(&sandbox.history(), "change"),
+        [
+            "promised",
+            "allocated",
+            "promised",
+            "allocated",
+            "allocated"
+        ]
+    );
 }
 
 #[test]
@@ -79,7 +100,14 @@ fn promises_can_be_forgotten() {
     assert_eq!(sandbox.pair("allocate other 2").0, 5005);
     sandbox.text("import --forget elsewhere.json");
     assert_eq!(sandbox.pair("allocate other 3").0, 5001);
-    sandbox.run("import --forget elsewhere.json").failed_saying(1, &["elsewhere.json"]);
+    sandbox
+        .run("import --forget elsewhere.json")
+        .failed_saying(1, &["elsewhere.json"]);
+    // However the path is written, it is one file.
+    sandbox.write("elsewhere.json", EDITED);
+    std::fs::create_dir(sandbox.path("sub")).unwrap();
+    sandbox.text("allocate other 4 --port-config sub/../elsewhere.json");
+    sandbox.text("import --forget ./sub/../elsewhere.json");
 }
 
 #[test]
@@ -103,5 +131,8 @@ fn a_promise_that_somebody_holds_already_is_a_conflict_and_moves_nobody() {
     assert_eq!(sandbox.pair("get other 1"), (5001, 8001));
     let conflicts = json!(sandbox.conflicts());
     let kinds = each(&conflicts, "kind");
-    assert!(!kinds.is_empty() && kinds.iter().all(|kind| **kind == "pre-config-mismatch"), "{conflicts}");
+    assert!(
+        !kinds.is_empty() && kinds.iter().all(|kind| **kind == "pre-config-mismatch"),
+        "{conflicts}"
+    );
 }

@@ -11,18 +11,28 @@ fn it_says_what_was_given_back() {
     sandbox.text("allocate openai_gpt-4 1-3");
     assert_snapshot!(sandbox.text("release openai_gpt-4 1"), @"released 5001, 8001 of openai_gpt-4/app1");
     let one = sandbox.json("release openai_gpt-4 2");
-    assert_eq!(one, json!({
-        "model": "openai_gpt-4", "app_num": 2, "released": true, "ports": {"backend": 5003, "frontend": 8003},
-    }));
+    assert_eq!(
+        one,
+        json!({
+            "model": "openai_gpt-4", "app_num": 2, "released": true, "ports": {"backend": 5003, "frontend": 8003},
+        })
+    );
     assert_eq!(sandbox.json("list").as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn with_nothing_to_release_the_answer_is_no() {
     let sandbox = Sandbox::new();
-    sandbox.run("release openai_gpt-4 1").failed_saying(1, &["nothing to release", "openai_gpt-4/app1"]);
-    sandbox.run("release openai_gpt-4 1-9").failed_saying(1, &["9 apps"]);
-    assert_eq!(sandbox.run("release openai_gpt-4 1 --json").error(1)["code"], "nothing-to-release");
+    sandbox
+        .run("release openai_gpt-4 1")
+        .failed_saying(1, &["nothing to release", "openai_gpt-4/app1"]);
+    sandbox
+        .run("release openai_gpt-4 1-9")
+        .failed_saying(1, &["9 apps"]);
+    assert_eq!(
+        sandbox.run("release openai_gpt-4 1 --json").error(1)["code"],
+        "nothing-to-release"
+    );
 }
 
 #[test]

@@ -6,7 +6,11 @@ use crate::kit::{Sandbox, keys};
 
 fn book() -> Sandbox {
     let sandbox = Sandbox::new();
-    for model in ["x-ai/grok-4", "openai_gpt-4.1", "anthropic_claude-3.7-sonnet"] {
+    for model in [
+        "x-ai/grok-4",
+        "openai_gpt-4.1",
+        "anthropic_claude-3.7-sonnet",
+    ] {
         sandbox.run_words(["allocate", model, "1"]).done();
     }
     sandbox
@@ -21,13 +25,36 @@ fn each_of_the_five_ways_says_its_name() {
         ("x_ai/grok_4", "x-ai/grok-4", "separators"),
         ("Grok 4 X-AI", "x-ai/grok-4", "tokens"),
         ("XAIGrok4", "x-ai/grok-4", "letters"),
-        ("anthropic/claude-3.7-sonnet", "anthropic_claude-3.7-sonnet", "identity"),
+        (
+            "anthropic/claude-3.7-sonnet",
+            "anthropic_claude-3.7-sonnet",
+            "identity",
+        ),
     ] {
-        let answer = sandbox.run_words(["resolve", wanted, "1", "--json"]).done().json();
-        assert_eq!((&answer["model"], &answer["matched"]), (&found.into(), &way.into()), "{wanted}");
-        assert_eq!(keys(&answer), [
-            "app_num", "backend", "created", "expires_at", "frontend", "matched", "model", "ports", "source", "space",
-        ]);
+        let answer = sandbox
+            .run_words(["resolve", wanted, "1", "--json"])
+            .done()
+            .json();
+        assert_eq!(
+            (&answer["model"], &answer["matched"]),
+            (&found.into(), &way.into()),
+            "{wanted}"
+        );
+        assert_eq!(
+            keys(&answer),
+            [
+                "app_num",
+                "backend",
+                "created",
+                "expires_at",
+                "frontend",
+                "matched",
+                "model",
+                "ports",
+                "source",
+                "space",
+            ]
+        );
     }
     assert_eq!(sandbox.changes(), 3);
 }
@@ -46,7 +73,13 @@ fn in_words_it_says_how_the_app_was_found() {
 #[test]
 fn digits_count() {
     let sandbox = book();
-    for wanted in ["openai_gpt-4", "openai_gpt-5", "openai_gpt", "openai/gpt-4.11", "x-ai/grok"] {
+    for wanted in [
+        "openai_gpt-4",
+        "openai_gpt-5",
+        "openai_gpt",
+        "openai/gpt-4.11",
+        "x-ai/grok",
+    ] {
         let run = sandbox.run_words(["resolve", wanted, "1"]);
         run.failed_saying(1, &[wanted, "portbook list"]);
     }
@@ -61,6 +94,9 @@ fn between_two_it_refuses_to_guess() {
     sandbox.text("allocate x_ai-grok-4 1");
     let run = sandbox.run("resolve x.ai.grok.4 1");
     run.failed_saying(1, &["x-ai/grok-4/app1", "x_ai-grok-4/app1"]);
-    assert_eq!(sandbox.run("resolve x.ai.grok.4 1 --json").error(1)["code"], "ambiguous");
+    assert_eq!(
+        sandbox.run("resolve x.ai.grok.4 1 --json").error(1)["code"],
+        "ambiguous"
+    );
     assert_eq!(sandbox.json("resolve x_ai-grok-4 1")["matched"], "exact");
 }

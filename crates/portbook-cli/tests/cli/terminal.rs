@@ -32,9 +32,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 ";
     let program = sandbox.command().get_program().to_owned();
     let mut python = std::process::Command::new("python3");
-    python.args(["-c", script, &columns.to_string()]).arg(program).args(line.split(' '));
+    python
+        .args(["-c", script, &columns.to_string()])
+        .arg(program)
+        .args(line.split(' '));
     sandbox.furnish(&mut python);
-    python.env("TERM", "xterm-256color").envs(variables.iter().copied());
+    python
+        .env("TERM", "xterm-256color")
+        .envs(variables.iter().copied());
     Run::of(python).done().stdout.replace("\r\n", "\n")
 }
 
@@ -51,7 +56,8 @@ fn seen(text: &str) -> String {
 }
 
 fn full() -> Sandbox {
-    let sandbox = Sandbox::configured("[ranges.db]\nbase = 15432\n[ranges.websocket]\nbase = 17001\n");
+    let sandbox =
+        Sandbox::configured("[ranges.db]\nbase = 15432\n[ranges.websocket]\nbase = 17001\n");
     sandbox.text("pool add gpus 20000-20999 openai_*");
     sandbox.text("allocate anthropic_claude-3.7-sonnet-with-a-long-name 1-3");
     sandbox.text("allocate x-ai_grok-4 1 --roles db,websocket --ttl 2h");
@@ -62,16 +68,29 @@ fn full() -> Sandbox {
 #[test]
 fn tables_fit_the_terminal() {
     let sandbox = full();
-    for columns in [60, 80] {
-        for line in [
-            "list", "stats", "history", "map", "config", "pool list", "get x-ai_grok-4 1",
-            "allocate anthropic_claude-3.7-sonnet-with-a-long-name 1-3", "--help",
-        ] {
-            let text = on_terminal(&sandbox, columns, line, &[]);
-            for written in seen(&text).lines() {
-                let width = written.trim_end().chars().count();
-                assert!(width <= usize::from(columns), "{line} at {columns}: {width}: {written}");
-            }
+    let long = "allocate anthropic_claude-3.7-sonnet-with-a-long-name 1-3";
+    let narrow = [
+        "list",
+        "stats",
+        "history",
+        "map",
+        "config",
+        "pool list",
+        long,
+        "--help",
+    ];
+    let lines = narrow.map(|line| (60, line));
+    for (columns, line) in lines
+        .into_iter()
+        .chain([(80, "list"), (80, "map"), (100, "history")])
+    {
+        let text = on_terminal(&sandbox, columns, line, &[]);
+        for written in seen(&text).lines() {
+            let width = written.trim_end().chars().count();
+            assert!(
+                width <= usize::from(columns),
+                "{line} at {columns}: {width}: {written}"
+            );
         }
     }
 }
@@ -90,7 +109,15 @@ fn numbers_and_dates_stay_whole_where_models_are_broken() {
     let sandbox = full();
     let list = sandbox.cleaned(&seen(&on_terminal(&sandbox, 60, "list", &[])));
     let words: Vec<&str> = list.split_whitespace().collect();
-    for word in ["MODEL", "BACKEND", "FRONTEND", "WEBSOCKET", "5003", "17007", "15438"] {
+    for word in [
+        "MODEL",
+        "BACKEND",
+        "FRONTEND",
+        "WEBSOCKET",
+        "5003",
+        "17007",
+        "15438",
+    ] {
         assert!(words.contains(&word), "{word}: {list}");
     }
     // Too narrow for anything is no reason to fail.
@@ -113,5 +140,7 @@ fn a_terminal_has_colours_unless_they_are_unwanted() {
     assert!(!on_terminal(&sandbox, 80, "list --color never", &[]).contains("\x1b["));
     assert!(!on_terminal(&sandbox, 80, "list", &[("NO_COLOR", "1")]).contains("\x1b["));
     assert!(!on_terminal(&sandbox, 80, "list", &[("TERM", "dumb")]).contains("\x1b["));
-    assert!(on_terminal(&sandbox, 80, "list --color always", &[("NO_COLOR", "1")]).contains("\x1b["));
+    assert!(
+        on_terminal(&sandbox, 80, "list --color always", &[("NO_COLOR", "1")]).contains("\x1b[")
+    );
 }

@@ -120,6 +120,9 @@ fn invariant_12_a_file_system_without_an_exclusive_rename_takes_a_book_too() {
 /// Twenty apps through one service, whatever happens, and what was said about each.
 pub(crate) fn twenty(desk: &Desk, _: &str) {
     let service = desk.service();
+    // Another has the book open, so that nobody who closes it tidies the journal up.
+    let onlooker = desk.service();
+    onlooker.get_or_allocate_ports("old", 1).unwrap();
     let said: Vec<Value> = (1..=20)
         .map(
             |number| match service.get_or_allocate_ports("new", number) {

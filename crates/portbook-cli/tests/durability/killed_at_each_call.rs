@@ -20,7 +20,7 @@ fn kill_at_each_call(prepare: impl Fn() -> Desk) -> usize {
                 .exists()
                 .then(|| Ledger::of_history_and_list(&desk));
             let kill = format!("{call}:signal=KILL:when={nth}");
-            let ended = traced::portbook(&desk, &[kill.clone()], words);
+            let ended = traced::portbook(&desk, std::slice::from_ref(&kill), words);
             assert!(
                 ended.signal == Some(9) || ended.code == Some(0),
                 "{ended:#?}"

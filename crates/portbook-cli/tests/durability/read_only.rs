@@ -69,9 +69,15 @@ fn invariant_3_a_book_without_permission_to_write_is_one_sentence_and_nothing_ch
     };
     open(desk.root(), 0o755);
     open(&desk.root().join("data"), 0o755);
-    // The command has to be where somebody else can run it.
+    // The command has to be where somebody else can run it. Copied by another process: a file that a
+    // test's thread is writing cannot be run while a child of another thread still has it open.
     let copy = desk.root().join("portbook");
-    fs::copy(crate::kit::portbook_binary(), &copy).unwrap();
+    let copied = desk
+        .program("cp")
+        .arg(crate::kit::portbook_binary())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
     let as_nobody = |words: &str| {
         let mut command = desk.program("setpriv");
         command

@@ -43,7 +43,10 @@ fn file_system(configuration: &Configuration) -> Finding {
     let system = match host::file_system(&folder) {
         Ok(system) => system,
         Err(error) => {
-            let message = format!("{} cannot be asked for its file system: {error}", folder.display());
+            let message = format!(
+                "{} cannot be asked for its file system: {error}",
+                folder.display()
+            );
             return Finding::warning(MATTER, message, "name another place with --store");
         }
     };
@@ -56,9 +59,17 @@ fn file_system(configuration: &Configuration) -> Finding {
             "keep the book on a local disk: --store sqlite:/var/lib/portbook/portbook.db",
         )
     } else if system.read_only {
-        Finding::unfit(MATTER, format!("{place}, mounted read-only"), "name another place with --store")
+        Finding::unfit(
+            MATTER,
+            format!("{place}, mounted read-only"),
+            "name another place with --store",
+        )
     } else if system.free_bytes < LITTLE_ROOM {
-        Finding::warning(MATTER, format!("{place} with only {free} MiB free"), "free some space")
+        Finding::warning(
+            MATTER,
+            format!("{place} with only {free} MiB free"),
+            "free some space",
+        )
     } else {
         Finding::fine(MATTER, format!("{place} with {free} MiB free"))
     }
@@ -72,7 +83,10 @@ fn book(
     const MATTER: &str = "book";
     let path = sqlite_path(&configuration.store.value).ok()?;
     if !path.exists() {
-        let message = format!("there is none yet at {}: the first allocation makes it", path.display());
+        let message = format!(
+            "there is none yet at {}: the first allocation makes it",
+            path.display()
+        );
         findings.push(Finding::fine(MATTER, message));
         return None;
     }
@@ -110,7 +124,9 @@ fn pre_configured(configuration: &Configuration) -> Finding {
     let path = file.value.display();
     let bytes = match std::fs::read(&file.value) {
         Ok(bytes) => bytes,
-        Err(error) => return Finding::unfit(MATTER, format!("{path}: {error}"), "see --port-config"),
+        Err(error) => {
+            return Finding::unfit(MATTER, format!("{path}: {error}"), "see --port-config");
+        }
     };
     match portbook::apps::port_config::read(&bytes) {
         Ok(listing) if listing.problems.is_empty() => {
@@ -119,10 +135,17 @@ fn pre_configured(configuration: &Configuration) -> Finding {
         }
         Ok(listing) => Finding::unfit(
             MATTER,
-            format!("{} entries of {path} cannot stand, so nothing is allocated", listing.problems.len()),
+            format!(
+                "{} entries of {path} cannot stand, so nothing is allocated",
+                listing.problems.len()
+            ),
             format!("portbook import {path} names them all, and changes nothing"),
         ),
-        Err(error) => Finding::unfit(MATTER, format!("{path}: {error}"), "correct or remove the file"),
+        Err(error) => Finding::unfit(
+            MATTER,
+            format!("{path}: {error}"),
+            "correct or remove the file",
+        ),
     }
 }
 
@@ -132,12 +155,16 @@ fn network() -> Finding {
         NetworkView::Host => Finding::fine(MATTER, "this process sees the host's network"),
         NetworkView::Container { evidence } => Finding::warning(
             MATTER,
-            format!("this process sees a container's network only ({evidence}): what the host uses stays hidden"),
+            format!(
+                "this process sees a container's network only ({evidence}): what the host uses stays hidden"
+            ),
             "run portbook on the host, or give the container the host's network (--network host)",
         ),
         NetworkView::OwnNamespace { evidence } => Finding::warning(
             MATTER,
-            format!("this process has a network namespace of its own ({evidence}): what the host uses stays hidden"),
+            format!(
+                "this process has a network namespace of its own ({evidence}): what the host uses stays hidden"
+            ),
             "run portbook in the namespace in which the apps run",
         ),
         NetworkView::Unknown => Finding::warning(
@@ -159,11 +186,16 @@ fn ephemeral(service: Option<&PortAllocationService>) -> Finding {
     };
     let inside = service.map_or(0, |service| allocated_ports(service, &range).count());
     if inside == 0 {
-        Finding::fine(MATTER, format!("{range}, which is given out last; no allocated port lies in it"))
+        Finding::fine(
+            MATTER,
+            format!("{range}, which is given out last; no allocated port lies in it"),
+        )
     } else {
         Finding::warning(
             MATTER,
-            format!("{inside} allocated ports lie in {range}: an outgoing connection may take them"),
+            format!(
+                "{inside} allocated ports lie in {range}: an outgoing connection may take them"
+            ),
             "reserve them with the line below",
         )
     }
@@ -200,11 +232,17 @@ fn reserved(configuration: &Configuration, service: Option<&PortAllocationServic
         let line = host::reserved_ports_line(&stretches(&wanted));
         return Finding::warning(
             MATTER,
-            format!("{} ports of the book lie unreserved in the ephemeral range", wanted.count()),
+            format!(
+                "{} ports of the book lie unreserved in the ephemeral range",
+                wanted.count()
+            ),
             format!("{line}\n(and the same setting in /etc/sysctl.d/ to keep it after a boot)"),
         );
     }
-    let message = format!("{} ports are reserved; the book needs none of them yet", reserved.count());
+    let message = format!(
+        "{} ports are reserved; the book needs none of them yet",
+        reserved.count()
+    );
     match lower_half_in_ranges(configuration, &range) {
         Some(stretch) => Finding::fine(MATTER, message).with_remedy(format!(
             "once its ranges grow into {range}, this keeps the lower half for apps:\n{}",
@@ -261,16 +299,21 @@ fn clock(service: Option<&PortAllocationService>) -> Finding {
     if let Some(last) = last.filter(|last| last.at > now) {
         return Finding::warning(
             MATTER,
-            format!("it says {now}, and the book's last change was at {}", last.at),
+            format!(
+                "it says {now}, and the book's last change was at {}",
+                last.at
+            ),
             "set the clock: until then leases end late",
         );
     }
     match host::clock() {
         ClockState::Synchronised => Finding::fine(MATTER, format!("{now}, synchronised")),
         ClockState::Plausible => Finding::fine(MATTER, format!("{now}, which is plausible")),
-        ClockState::Implausible { .. } => {
-            Finding::warning(MATTER, format!("it says {now}, which cannot be"), "set the clock")
-        }
+        ClockState::Implausible { .. } => Finding::warning(
+            MATTER,
+            format!("it says {now}, which cannot be"),
+            "set the clock",
+        ),
     }
 }
 
@@ -281,7 +324,10 @@ fn limits() -> Finding {
         Finding::warning(
             MATTER,
             format!("a process may have {soft} open"),
-            format!("ulimit -n {} (the hard limit is {hard})", FEW_FILES.min(hard)),
+            format!(
+                "ulimit -n {} (the hard limit is {hard})",
+                FEW_FILES.min(hard)
+            ),
         )
     } else {
         Finding::fine(MATTER, format!("a process may have {soft} open"))

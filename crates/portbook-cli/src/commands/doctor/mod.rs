@@ -42,7 +42,11 @@ impl Finding {
         }
     }
 
-    fn warning(matter: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn warning(
+        matter: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
             matter,
             health: Health::Warning,
@@ -80,12 +84,18 @@ pub(crate) fn run(arguments: &Doctor, global: &Global, output: &Output) -> Endin
     } else {
         output.answer(&report(&findings))?;
     }
-    let unfit = findings.iter().any(|finding| finding.health == Health::Unfit);
+    let unfit = findings
+        .iter()
+        .any(|finding| finding.health == Health::Unfit);
     Ok(if unfit { Answer::No } else { Answer::Yes })
 }
 
 fn report(findings: &[Finding]) -> String {
-    let width = findings.iter().map(|finding| finding.matter.len()).max().unwrap_or(0);
+    let width = findings
+        .iter()
+        .map(|finding| finding.matter.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for finding in findings {
         let (style, mark) = match finding.health {
@@ -94,7 +104,9 @@ fn report(findings: &[Finding]) -> String {
             Health::Unfit => (BAD, "FAIL"),
         };
         let (matter, message) = (finding.matter, &finding.message);
-        text.push_str(&format!("{style}{mark}{style:#} {matter:width$}  {message}\n"));
+        text.push_str(&format!(
+            "{style}{mark}{style:#} {matter:width$}  {message}\n"
+        ));
         for line in finding.remedy.iter().flat_map(|remedy| remedy.lines()) {
             text.push_str(&format!("     {:width$}  {FAINT}{line}{FAINT:#}\n", ""));
         }

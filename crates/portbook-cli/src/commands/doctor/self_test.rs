@@ -37,7 +37,7 @@ impl Drop for TemporaryFolder {
 pub(super) fn findings() -> Result<Vec<Finding>, Complaint> {
     let folder = TemporaryFolder::new()?;
     let store = format!("sqlite:{}", folder.0.join("portbook.db").display());
-    let tests: [(&'static str, fn(&str, &Path) -> Result<String, Failed>); 4] = [
+    let tests: [(&'static str, Test); 4] = [
         ("unique", unique),
         ("conflict-free", conflict_free),
         ("persistent", persistent),
@@ -51,6 +51,9 @@ pub(super) fn findings() -> Result<Vec<Finding>, Complaint> {
         })
         .collect())
 }
+
+/// Tests the book at an address from within a folder, and says in a sentence what was seen.
+type Test = fn(&str, &Path) -> Result<String, Failed>;
 
 /// Why a promise was not kept.
 struct Failed(String);
@@ -81,7 +84,9 @@ fn service(store: &str, folder: &Path) -> Result<PortAllocationService, Failed> 
 fn apps(model: &str, count: u32) -> Result<Vec<AppKey>, Failed> {
     let model = Model::new(model).map_err(Error::from)?;
     let numbers = (1..=count).filter_map(AppNumber::new);
-    Ok(numbers.map(|number| AppKey::new(model.clone(), number)).collect())
+    Ok(numbers
+        .map(|number| AppKey::new(model.clone(), number))
+        .collect())
 }
 
 fn unique(store: &str, folder: &Path) -> Result<String, Failed> {
@@ -125,7 +130,10 @@ fn conflict_free(store: &str, folder: &Path) -> Result<String, Failed> {
         )));
     }
     let conflicts = service.check_port_conflicts()?;
-    match conflicts.iter().find(|conflict| !conflict.kind.is_warning()) {
+    match conflicts
+        .iter()
+        .find(|conflict| !conflict.kind.is_warning())
+    {
         Some(conflict) => Err(Failed(conflict.to_string())),
         None => Ok(format!(
             "port {} was passed over while something listened on it; no conflict in the book",
@@ -142,9 +150,13 @@ fn persistent(store: &str, folder: &Path) -> Result<String, Failed> {
     let before = pairs(&service(store, folder)?)?;
     let after = pairs(&service(store, folder)?)?;
     if before != after {
-        return Err(Failed("an app has other ports after the book was opened anew".to_owned()));
+        return Err(Failed(
+            "an app has other ports after the book was opened anew".to_owned(),
+        ));
     }
-    Ok(format!("{APPS} apps have the same ports after the book was opened anew"))
+    Ok(format!(
+        "{APPS} apps have the same ports after the book was opened anew"
+    ))
 }
 
 /// Processes of this very program, half of them asking for one app, half for apps of their own.
@@ -170,7 +182,10 @@ fn concurrent(store: &str, folder: &Path) -> Result<String, Failed> {
         let output = child.wait_with_output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failed(format!("one of {PROCESSES} processes failed: {}", said.trim())));
+            return Err(Failed(format!(
+                "one of {PROCESSES} processes failed: {}",
+                said.trim()
+            )));
         }
     }
     let service = service(store, folder)?;
@@ -182,8 +197,12 @@ fn concurrent(store: &str, folder: &Path) -> Result<String, Failed> {
     if held.len() != expected || ports.len() != 2 * expected {
         return Err(Failed(format!(
             "{PROCESSES} processes at once made {} apps with {} different ports, and should have made {expected} with {}",
-            held.len(), ports.len(), 2 * expected
+            held.len(),
+            ports.len(),
+            2 * expected
         )));
     }
-    Ok(format!("{PROCESSES} processes at once made {expected} apps, none twice, none failed"))
+    Ok(format!(
+        "{PROCESSES} processes at once made {expected} apps, none twice, none failed"
+    ))
 }
