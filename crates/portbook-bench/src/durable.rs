@@ -111,8 +111,9 @@ fn floor(path: &std::path::Path) -> Result<Connection, Failure> {
 }
 
 fn insert(connection: &Connection, first: usize, count: usize) -> Result<(), Failure> {
-    let mut statement = connection
-        .prepare_cached("INSERT INTO floor (model, app, backend, frontend) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO floor (model, app, backend, frontend) VALUES (?1, ?2, ?3, ?4)",
+    )?;
     for number in first..first + count {
         statement.execute(("bench/one", i64::try_from(number)?, 5001, 8001))?;
     }

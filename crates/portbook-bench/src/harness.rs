@@ -50,7 +50,10 @@ pub fn service(path: &Path) -> Result<PortAllocationService, Failure> {
     };
     let folder = path.parent().unwrap_or(Path::new("/"));
     let environment = Environment::new(folder, [("HOME", folder)]);
-    Ok(PortAllocationService::open(&Configuration::load(&flags, &environment)?)?)
+    Ok(PortAllocationService::open(&Configuration::load(
+        &flags,
+        &environment,
+    )?)?)
 }
 
 pub fn app(model: &str, number: usize) -> Result<AppKey, Failure> {
@@ -80,5 +83,7 @@ pub fn timed<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Duration, F
 /// The middle one, so that a machine's hiccup does not decide.
 pub fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
-    times.get(times.len() / 2).map_or(f64::NAN, Duration::as_secs_f64)
+    times
+        .get(times.len() / 2)
+        .map_or(f64::NAN, Duration::as_secs_f64)
 }

@@ -18,7 +18,9 @@ use std::process::ExitCode;
 
 use harness::{Benchmark, Outcome};
 
-const BENCHMARKS: [(&str, fn() -> Outcome); 5] = [
+type Run = fn() -> Outcome;
+
+const BENCHMARKS: [(&str, Run); 5] = [
     ("durable", durable::one_caller),
     ("shared", durable::sixty_four_callers),
     ("full-book", full_book::run),
@@ -56,5 +58,9 @@ fn main() -> ExitCode {
             }
         }
     }
-    if kept { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
 }

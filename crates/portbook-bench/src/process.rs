@@ -18,24 +18,36 @@ pub fn run() -> Outcome {
     fill(&service(&empty)?, "bench/held", 1)?;
     fill(&service(&full)?, "bench/held", MANY)?;
     let shell = folder.path().join("shell.db");
-    sqlite(&shell, "PRAGMA journal_mode=WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, port INTEGER); INSERT INTO t (port) VALUES (1);")?;
+    sqlite(
+        &shell,
+        "PRAGMA journal_mode=WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, port INTEGER); INSERT INTO t (port) VALUES (1);",
+    )?;
 
     let mut times: [Vec<Duration>; 6] = Default::default();
     for round in 1..=ROUNDS {
         let number = round.to_string();
         let allocate = ["allocate", "bench/new", &number];
         let get = ["get", "bench/held", "1"];
-        times[0].push(timed(|| sqlite(&shell, "SELECT port FROM t WHERE id = 1;"))?);
+        times[0].push(timed(|| {
+            sqlite(&shell, "SELECT port FROM t WHERE id = 1;")
+        })?);
         times[1].push(timed(|| portbook(&program, &empty, &get))?);
         times[2].push(timed(|| portbook(&program, &full, &get))?);
-        times[3].push(timed(|| sqlite(&shell, "INSERT INTO t (port) VALUES (5001);"))?);
+        times[3].push(timed(|| {
+            sqlite(&shell, "INSERT INTO t (port) VALUES (5001);")
+        })?);
         times[4].push(timed(|| portbook(&program, &empty, &allocate))?);
         times[5].push(timed(|| portbook(&program, &full, &allocate))?);
     }
     let [select, get, get_full, insert, allocate, allocate_full] = times.map(median);
     println!(
         "           ms: SELECT {:.2}, get {:.2}, get of {MANY} {:.2}; INSERT {:.2}, allocate {:.2}, allocate beside {MANY} {:.2}",
-        select * 1e3, get * 1e3, get_full * 1e3, insert * 1e3, allocate * 1e3, allocate_full * 1e3
+        select * 1e3,
+        get * 1e3,
+        get_full * 1e3,
+        insert * 1e3,
+        allocate * 1e3,
+        allocate_full * 1e3
     );
     let benchmark = |what: &str, ratio: f64, most: f64| Benchmark {
         what: what.into(),
@@ -44,9 +56,21 @@ pub fn run() -> Outcome {
     };
     Ok(vec![
         benchmark("`portbook get` / sqlite3 shell SELECT", get / select, 1.2),
-        benchmark("`portbook allocate` / sqlite3 shell INSERT", allocate / insert, 1.2),
-        benchmark("`portbook get` with 14,000 apps / with one", get_full / get, 3.0),
-        benchmark("`portbook allocate` with 14,000 apps / with few", allocate_full / allocate, 3.0),
+        benchmark(
+            "`portbook allocate` / sqlite3 shell INSERT",
+            allocate / insert,
+            1.2,
+        ),
+        benchmark(
+            "`portbook get` with 14,000 apps / with one",
+            get_full / get,
+            3.0,
+        ),
+        benchmark(
+            "`portbook allocate` with 14,000 apps / with few",
+            allocate_full / allocate,
+            3.0,
+        ),
     ])
 }
 

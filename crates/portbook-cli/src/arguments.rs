@@ -213,6 +213,7 @@ pub(crate) struct Allocate {
 fn parse_pin(text: &str) -> Result<(Role, Port), String> {
     let (role, port) = text
         .split_once('=')
+        .filter(|(role, port)| !role.is_empty() && !port.is_empty())
         .ok_or_else(|| format!("`{text}` is not ROLE=PORT"))?;
     let role = role.parse::<Role>().map_err(|error| error.to_string())?;
     let port = port.parse::<Port>().map_err(|error| error.to_string())?;

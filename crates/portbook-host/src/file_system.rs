@@ -20,23 +20,55 @@ pub struct FileSystem {
 /// The file system that `path`, which must exist, lies on.
 #[cfg(target_os = "linux")]
 pub fn file_system(path: impl AsRef<Path>) -> io::Result<FileSystem> {
-    use std::fs;
-
-    use rustix::fs::{StatVfsMountFlags, major, minor, stat, statfs, statvfs};
+    use rustix::fs::{StatVfsMountFlags, statvfs};
 
     let path = path.as_ref();
-    let magic = statfs(path)?.f_type as u64 & 0xffff_ffff;
+    let magic = magic(path)?;
     let space = statvfs(path)?;
-    let device = stat(path)?.st_dev;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let kind = mount_type(&mounts, major(device), minor(device));
-    let (name, is_network) = classify(magic, kind);
+    let (name, is_network) = classify(magic, mounted_as(path)?.as_deref());
     Ok(FileSystem {
         name,
         is_network,
         free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
         read_only: space.f_flag.contains(StatVfsMountFlags::RDONLY),
     })
+}
+
+/// The kind of the file system that `path`, which must exist, lies on, if it is one to which other
+/// kernels may write. Costs one system call for all but FUSE.
+#[cfg(target_os = "linux")]
+pub fn network_file_system(path: impl AsRef<Path>) -> io::Result<Option<String>> {
+    let path = path.as_ref();
+    let magic = magic(path)?;
+    let kind = if magic == FUSE {
+        mounted_as(path)?
+    } else {
+        None
+    };
+    let (name, is_network) = classify(magic, kind.as_deref());
+    Ok(is_network.then_some(name))
+}
+
+/// The kind of the file system that `path` lies on, if it is a network's.
+#[cfg(not(target_os = "linux"))]
+pub fn network_file_system(_path: impl AsRef<Path>) -> io::Result<Option<String>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What `statfs` says of the file system. The kernel's type for it has a sign on some machines and
+/// none on others; it has 32 bits.
+#[cfg(target_os = "linux")]
+fn magic(path: &Path) -> io::Result<u64> {
+    Ok(rustix::fs::statfs(path)?.f_type as u64 & 0xffff_ffff)
+}
+
+#[cfg(target_os = "linux")]
+fn mounted_as(path: &Path) -> io::Result<Option<String>> {
+    use rustix::fs::{major, minor, stat};
+
+    let device = stat(path)?.st_dev;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    Ok(mount_type(&mounts, major(device), minor(device)).map(str::to_owned))
 }
 
 /// The file system that `path` lies on.

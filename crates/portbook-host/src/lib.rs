@@ -51,7 +51,7 @@ mod sock_diag;
 mod turn;
 
 pub use error::HostError;
-pub use file_system::{FileSystem, file_system};
+pub use file_system::{FileSystem, file_system, network_file_system};
 pub use holder::{Socket, holders, listeners};
 pub use local_host::LocalHost;
 pub use machine::{ClockState, boot_id, clock, host_name, open_file_limit};

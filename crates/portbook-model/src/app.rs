@@ -246,6 +246,9 @@ pub enum InvalidAppNumbers {
     /// One of the numbers is none.
     #[error(transparent)]
     Number(#[from] InvalidAppNumber),
+    /// Something is missing before or after a `-` or `,`.
+    #[error("`{0}` does not name apps: write 3, 1-30 or 1,4,9-12")]
+    Incomplete(String),
     /// A range that runs backwards.
     #[error("the range `{0}` runs backwards: write the lower app number first")]
     Backwards(String),
@@ -275,6 +278,9 @@ impl FromStr for AppNumbers {
         let mut numbers = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for part in text.split(',') {
+            if part.is_empty() || part.ends_with('-') {
+                return Err(InvalidAppNumbers::Incomplete(text.to_owned()));
+            }
             let (first, last): (AppNumber, AppNumber) = match part.split_once('-') {
                 // `-1` is a number that is too low, not a range without a beginning.
                 Some(("", _)) | None => (part.parse()?, part.parse()?),
@@ -401,7 +407,9 @@ mod tests {
     #[test]
     fn model_names_that_no_directory_could_bear_are_refused() {
         let long = "m".repeat(201);
-        for bad in ["", ".", "..", " m", "m ", "a\nb", "a\u{0}b", "a\u{7f}", &long] {
+        for bad in [
+            "", ".", "..", " m", "m ", "a\nb", "a\u{0}b", "a\u{7f}", &long,
+        ] {
             assert!(Model::new(bad).is_err(), "{bad:?} was taken for a model");
         }
         assert!(Model::new(&"ä".repeat(200)).is_ok());
@@ -426,7 +434,19 @@ mod tests {
         assert_eq!(parse("1,4,9-12"), Ok(vec![1, 4, 9, 10, 11, 12]));
         assert_eq!(parse("2,1-3,2"), Ok(vec![2, 1, 3]));
         assert_eq!(parse("2147483647"), Ok(vec![2_147_483_647]));
-        for bad in ["", "0", "-1", "x", "2147483648", "9-3", "1-", "-", "1,,2", "1-2147483647", "1 2"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "x",
+            "2147483648",
+            "9-3",
+            "1-",
+            "-",
+            "1,,2",
+            "1-2147483647",
+            "1 2",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?} was taken for app numbers");
         }
     }

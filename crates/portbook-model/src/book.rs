@@ -223,8 +223,7 @@ impl SpaceBook {
                     updated_at: at,
                     lease: *lease,
                 };
-                self.apps
-                    .insert(app.clone(), AppRecord::Held(allocation));
+                self.apps.insert(app.clone(), AppRecord::Held(allocation));
             }
             Change::Extended { app, ports } => {
                 self.claim(app, ports);

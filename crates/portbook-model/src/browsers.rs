@@ -14,8 +14,12 @@ const BAD_PORTS: [u16; 82] = [
     6669, 6679, 6697, 10080,
 ];
 
-static BLOCKED: LazyLock<PortSet> =
-    LazyLock::new(|| BAD_PORTS.iter().filter_map(|port| Port::new(*port)).collect());
+static BLOCKED: LazyLock<PortSet> = LazyLock::new(|| {
+    BAD_PORTS
+        .iter()
+        .filter_map(|port| Port::new(*port))
+        .collect()
+});
 
 /// The ports that browsers refuse to open.
 pub fn browser_blocked() -> &'static PortSet {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AppKey, Allocation, Explanation, Ineligible, Pool, PoolName, Port, PortRange, PortSet, PortStretch, Ports,
-    PromiseFile, Role, Space, Span, Timestamp,
+    Allocation, AppKey, Explanation, Ineligible, Pool, PoolName, Port, PortRange, PortSet,
+    PortStretch, Ports, PromiseFile, Role, Space, Span, Timestamp,
 };
 
 /// A wish to change the book, in one space.
@@ -341,7 +341,13 @@ impl std::fmt::Display for RangeUse {
             1 => "1 port".to_owned(),
             count => format!("{count} ports"),
         };
-        write!(f, "{} {} has {total}, {}", self.role, self.range, parts.join(", "))
+        write!(
+            f,
+            "{} {} has {total}, {}",
+            self.role,
+            self.range,
+            parts.join(", ")
+        )
     }
 }
 

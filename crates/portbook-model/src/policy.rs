@@ -71,7 +71,7 @@ impl Policy {
     }
 
     /// The policy with these ranges, in which every app gets the ports of `base_roles` and,
-    /// always, of backend and frontend.
+    /// always, of backend and frontend; any further role must be to be had together with those.
     pub fn new(
         ranges: BTreeMap<Role, PortRange>,
         base_roles: impl IntoIterator<Item = Role>,
@@ -83,6 +83,13 @@ impl Policy {
         }
         if !some_slot_serves(roles.iter().filter_map(|role| ranges.get(role))) {
             return Err(InvalidPolicy::NeverMeet(roles.into_iter().collect()));
+        }
+        for further in ranges.keys().filter(|role| !roles.contains(*role)) {
+            let together = roles.iter().chain([further]);
+            if !some_slot_serves(together.filter_map(|role| ranges.get(role))) {
+                let roles = roles.iter().chain([further]).cloned();
+                return Err(InvalidPolicy::NeverMeet(roles.collect()));
+            }
         }
         let ranges = ranges
             .into_iter()
@@ -211,6 +218,9 @@ mod tests {
         // Slot 0 gives both roles 5001, slot 1 does not.
         assert!(Policy::new(pair(range(5001, 2, 5003), range(5001, 3, 5004)), []).is_ok());
         assert!(Policy::new(pair(range(5001, 2, 5001), range(5001, 3, 5004)), []).is_err());
+        let mut ranges = Policy::default_ranges();
+        ranges.insert(Role::new("db").unwrap(), range(5001, 2, 6001));
+        assert!(Policy::new(ranges, []).is_err());
     }
 
     #[test]

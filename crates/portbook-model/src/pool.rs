@@ -99,7 +99,10 @@ mod tests {
     fn a_pattern_means_a_model_however_it_is_spelt() {
         let pattern = ModelPattern::new("x-ai/*").unwrap();
         for spelling in ["x-ai/grok-4", "x-ai_grok-4"] {
-            assert!(pattern.matches(&Model::new(spelling).unwrap()), "{spelling}");
+            assert!(
+                pattern.matches(&Model::new(spelling).unwrap()),
+                "{spelling}"
+            );
         }
     }
 }

@@ -114,6 +114,9 @@ pub enum InvalidStretch {
     /// One end is no port.
     #[error(transparent)]
     Port(#[from] InvalidPort),
+    /// An end is missing.
+    #[error("`{0}` is no stretch of ports: write FIRST-LAST, as 20000-20999")]
+    Incomplete(String),
     /// The last port lies before the first.
     #[error("`{0}-{1}` runs backwards: write the lower port first")]
     Backwards(Port, Port),
@@ -180,6 +183,9 @@ impl FromStr for PortStretch {
     type Err = InvalidStretch;
     fn from_str(text: &str) -> Result<Self, InvalidStretch> {
         match text.split_once('-') {
+            Some((first, last)) if first.trim().is_empty() || last.trim().is_empty() => {
+                Err(InvalidStretch::Incomplete(text.to_owned()))
+            }
             Some((first, last)) => PortStretch::new(first.trim().parse()?, last.trim().parse()?),
             None => {
                 let port = text.trim().parse()?;
@@ -355,8 +361,16 @@ impl PortSet {
 
     /// The set with every number moved by `distance`; what would leave 1 to 65535 is dropped.
     pub fn shifted(&self, distance: i32) -> PortSet {
-        let (words, bits) = (distance.unsigned_abs() as usize / 64, distance.unsigned_abs() % 64);
-        let word = |index: Option<usize>| index.and_then(|index| self.0.get(index)).copied().unwrap_or(0);
+        let (words, bits) = (
+            distance.unsigned_abs() as usize / 64,
+            distance.unsigned_abs() % 64,
+        );
+        let word = |index: Option<usize>| {
+            index
+                .and_then(|index| self.0.get(index))
+                .copied()
+                .unwrap_or(0)
+        };
         // A shift by 64 is none of the processor's: it takes two steps.
         let mut moved = PortSet::new();
         for (index, target) in moved.0.iter_mut().enumerate() {

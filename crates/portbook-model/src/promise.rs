@@ -102,14 +102,18 @@ impl Promises {
         self.by_port.clear();
         for promise in self.files.values().flat_map(|file| &file.promises) {
             if self.by_app.contains_key(&promise.app)
-                || promise.ports.values().any(|port| self.by_port.contains_key(port))
+                || promise
+                    .ports
+                    .values()
+                    .any(|port| self.by_port.contains_key(port))
             {
                 continue;
             }
             for port in promise.ports.values() {
                 self.by_port.insert(*port, promise.app.clone());
             }
-            self.by_app.insert(promise.app.clone(), promise.ports.clone());
+            self.by_app
+                .insert(promise.app.clone(), promise.ports.clone());
         }
         self.ports = self.by_port.keys().copied().collect();
     }

@@ -152,8 +152,14 @@ mod tests {
     #[test]
     fn the_strictest_way_that_finds_one_wins() {
         let book = ["x-ai/grok-4", "x_ai-grok-4", "anthropic_claude-3.7-sonnet"];
-        assert_eq!(found("x-ai/grok-4", &book), Some(("x-ai/grok-4".into(), Match::Exact)));
-        assert_eq!(found("x-ai_grok-4", &book), Some(("x-ai/grok-4".into(), Match::Identity)));
+        assert_eq!(
+            found("x-ai/grok-4", &book),
+            Some(("x-ai/grok-4".into(), Match::Exact))
+        );
+        assert_eq!(
+            found("x-ai_grok-4", &book),
+            Some(("x-ai/grok-4".into(), Match::Identity))
+        );
         assert_eq!(
             found("anthropic/claude_3-7 sonnet", &book).map(|(_, way)| way),
             Some(Match::Separators)

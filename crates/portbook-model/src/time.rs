@@ -206,8 +206,20 @@ mod tests {
         assert_eq!("1h30m".parse::<Span>().unwrap().duration().as_secs(), 5400);
         assert_eq!("7d".parse::<Span>().unwrap().to_string(), "7d");
         assert_eq!("0".parse::<Span>().unwrap(), Span::ZERO);
-        for bad in ["", "-1h", "h", "1", "1y", "1h-3m", "99999999999999999999h", "101000w"] {
-            assert!(bad.parse::<Span>().is_err(), "{bad:?} was taken for a length of time");
+        for bad in [
+            "",
+            "-1h",
+            "h",
+            "1",
+            "1y",
+            "1h-3m",
+            "99999999999999999999h",
+            "101000w",
+        ] {
+            assert!(
+                bad.parse::<Span>().is_err(),
+                "{bad:?} was taken for a length of time"
+            );
         }
     }
 

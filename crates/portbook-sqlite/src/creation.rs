@@ -31,7 +31,6 @@ pub(crate) fn create(place: &Place) -> Result<(), StoreError> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| place.io(&directory.display().to_string(), &error))?;
-    crate::place::refuse_network_file_system(place)?;
     let lock = Lock::take(place, PATIENCE)?;
     create_under(&lock, place)
 }

@@ -6,8 +6,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use portbook_store::StoreError;
-
 /// The path of a book and of what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -113,59 +111,5 @@ fn found(metadata: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
             Ok(None)
         }
         Err(error) => Err(error),
-    }
-}
-
-/// File systems of other machines, whose locks are not those of this one: their magic numbers, as
-/// statfs(2) has them.
-const NETWORK_FILE_SYSTEMS: [(u64, &str); 11] = [
-    (0x6969, "NFS"),
-    (0x517b, "SMB"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB 2"),
-    (0x5346_414f, "AFS"),
-    (0x6b41_4653, "AFS"),
-    (0x7375_7245, "Coda"),
-    (0x0102_1997, "9P"),
-    (0x00c3_6400, "Ceph"),
-    (0x0bd0_0bd0, "Lustre"),
-    (0x786f_4256, "VirtualBox's shared folders"),
-];
-
-/// Refuses a book whose locks cannot be trusted.
-pub(crate) fn refuse_network_file_system(place: &Place) -> Result<(), StoreError> {
-    let Ok(system) = rustix::fs::statfs(place.directory()) else {
-        // What is wrong with the directory shows when the book is opened.
-        return Ok(());
-    };
-    // The kernel's type for it has a sign on some machines and none on others; it has 32 bits.
-    match network_kind((system.f_type as u64) & 0xffff_ffff) {
-        None => Ok(()),
-        Some(kind) => Err(StoreError::NetworkFileSystem {
-            location: place.shown().to_owned(),
-            kind: kind.to_owned(),
-        }),
-    }
-}
-
-fn network_kind(magic: u64) -> Option<&'static str> {
-    let (_, kind) = NETWORK_FILE_SYSTEMS
-        .iter()
-        .find(|(number, _)| *number == magic)?;
-    Some(kind)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_network_file_systems_are_refused() {
-        assert_eq!(network_kind(0x6969), Some("NFS"));
-        assert_eq!(network_kind(0xff53_4d42), Some("CIFS"));
-        // ext4, btrfs, tmpfs, overlay, xfs
-        for local in [0xef53, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x5846_5342] {
-            assert_eq!(network_kind(local), None);
-        }
     }
 }

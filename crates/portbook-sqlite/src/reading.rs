@@ -110,7 +110,8 @@ impl View<'_> {
             if let Some(record) = self.app(space, app)? {
                 book.load(record);
             } else if !book.models.contains(&app.model) {
-                book.models.extend(self.model_as_first_spelt(space, &app.model)?);
+                book.models
+                    .extend(self.model_as_first_spelt(space, &app.model)?);
             }
         }
         const OWNERS: &str = "

@@ -12,7 +12,7 @@ use crate::connection::{self, BookConnection};
 use crate::creation::{self, PATIENCE};
 use crate::error::plain;
 use crate::lock::Lock;
-use crate::place::{self, FileId, Place};
+use crate::place::{FileId, Place};
 use crate::session::{Session, empty_journal};
 
 /// How many connections are kept for the next readings and turns.
@@ -64,13 +64,13 @@ struct Connections {
 }
 
 impl SqliteStore {
-    /// Opens the book at `path`.
+    /// Opens the book at `path`, which has to be on a file system of this machine's own: the locks of
+    /// others cannot be trusted.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let place = Place::new(path).map_err(|error| StoreError::Unreachable {
             location: path.display().to_string(),
             reason: error.to_string(),
         })?;
-        place::refuse_network_file_system(&place)?;
         let store = Self {
             place,
             options,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use portbook_model::{
     Allocation, AppKey, AppRecord, Batch, BookId, Change, CommitId, FormerAllocation, Head, Lease,
-    Model, Needs, Owner, Pool, PoolName, Port, Ports, PromiseFile, Recorded, Rest, Revision, Role, Source,
-    Space, SpaceBook, SpaceChange, Timestamp,
+    Model, Needs, Owner, Pool, PoolName, Port, Ports, PromiseFile, Recorded, Rest, Revision, Role,
+    Source, Space, SpaceBook, SpaceChange, Timestamp,
 };
 
 use crate::{Audit, Claim, CommitError, Filter, HistoryFilter, Reading, Store, StoreError, Turn};
@@ -355,7 +355,9 @@ impl Rows {
 
     fn as_first_spelt(&self, model: &Model) -> Option<Model> {
         let mut known = self.held.keys().chain(self.former.keys());
-        known.find(|app| app.model == *model).map(|app| app.model.clone())
+        known
+            .find(|app| app.model == *model)
+            .map(|app| app.model.clone())
     }
 
     fn app(&self, app: &AppKey) -> Option<AppRecord> {
@@ -443,7 +445,10 @@ impl Reading for Snapshot {
             .iter()
             .filter_map(|app| rows.app(app))
             .for_each(|record| book.load(record));
-        let models = needs.apps.iter().filter_map(|app| rows.as_first_spelt(&app.model));
+        let models = needs
+            .apps
+            .iter()
+            .filter_map(|app| rows.as_first_spelt(&app.model));
         book.models.extend(models);
         let wanted = |port: &Port| needs.every_owner || needs.owners.contains(*port);
         let owners = rows.ports.iter().filter(|(port, _)| wanted(port));

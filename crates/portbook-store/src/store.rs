@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AppKey, AppNumber, AppRecord, Batch, CommitId, Head, ModelPattern, Needs, Recorded, Revision,
-    Space, SpaceBook, Timestamp,
+    Allocation, AppKey, AppNumber, AppRecord, Batch, CommitId, Head, ModelPattern, Needs, Recorded,
+    Revision, Space, SpaceBook, Timestamp,
 };
 
 use crate::{CommitError, StoreError};
@@ -45,16 +45,16 @@ pub trait Reading {
     fn changes_since(&mut self, after: Revision) -> Result<Vec<Recorded>, StoreError>;
 
     /// What is always complete in a [`SpaceBook`], and the releases after `released_after`.
-    fn space(
-        &mut self,
-        space: &Space,
-        released_after: Timestamp,
-    ) -> Result<SpaceBook, StoreError>;
+    fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError>;
 
     /// Loads into `book` what `needs` names, and the models of the apps named that the book knows,
     /// as they were first spelt.
-    fn load(&mut self, space: &Space, needs: &Needs, book: &mut SpaceBook)
-    -> Result<(), StoreError>;
+    fn load(
+        &mut self,
+        space: &Space,
+        needs: &Needs,
+        book: &mut SpaceBook,
+    ) -> Result<(), StoreError>;
 
     /// The record of one app.
     fn app(&mut self, space: &Space, app: &AppKey) -> Result<Option<AppRecord>, StoreError>;

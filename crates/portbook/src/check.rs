@@ -115,7 +115,11 @@ pub(crate) fn conflicts(
         found.extend(lapsed_leases(&allocations));
         if host {
             let strangers = strangers(&allocations)?;
-            found.extend(strangers.into_iter().map(|(holder, app)| used_by(&holder, &app)));
+            found.extend(
+                strangers
+                    .into_iter()
+                    .map(|(holder, app)| used_by(&holder, &app)),
+            );
         }
     }
     found.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
@@ -161,14 +165,19 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
         if Port::try_from(claim.port).is_err() {
             found.push(Conflict {
                 apps: vec![app.clone()],
-                ..damage(format!("{app} has {} as its {}, which is no port", claim.port, claim.role))
+                ..damage(format!(
+                    "{app} has {} as its {}, which is no port",
+                    claim.port, claim.role
+                ))
             });
         }
     }
     for app in audit.apps.iter().filter(|app| !with_ports.contains(app)) {
         found.push(Conflict {
             apps: vec![app.clone()],
-            ..damage(format!("{app} is said to hold ports, and no port is allocated to it"))
+            ..damage(format!(
+                "{app} is said to hold ports, and no port is allocated to it"
+            ))
         });
     }
     for (port, claims) in by_port.into_iter().filter(|(_, claims)| claims.len() > 1) {
@@ -180,8 +189,14 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
         found.push(Conflict {
             kind: ConflictKind::DuplicatePort,
             port: Port::try_from(port).ok(),
-            apps: claims.iter().filter_map(|claim| claim.app.clone()).collect(),
-            message: format!("port {port} is allocated twice: to {}", owners.join(" and to ")),
+            apps: claims
+                .iter()
+                .filter_map(|claim| claim.app.clone())
+                .collect(),
+            message: format!(
+                "port {port} is allocated twice: to {}",
+                owners.join(" and to ")
+            ),
             hint: "release one of the apps and allocate its ports anew".to_owned(),
         });
     }
@@ -197,7 +212,10 @@ fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
                 expected.insert(app.clone(), ports.clone());
             }
             Change::Extended { app, ports } => {
-                expected.entry(app.clone()).or_default().extend(ports.clone());
+                expected
+                    .entry(app.clone())
+                    .or_default()
+                    .extend(ports.clone());
             }
             Change::Released { app, .. } => {
                 expected.remove(app);
@@ -208,9 +226,9 @@ fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
     let expected: BTreeSet<(String, String, i64)> = expected
         .iter()
         .flat_map(|(app, ports)| {
-            ports.iter().map(move |(role, port)| {
-                (app.to_string(), role.to_string(), i64::from(port.get()))
-            })
+            ports
+                .iter()
+                .map(move |(role, port)| (app.to_string(), role.to_string(), i64::from(port.get())))
         })
         .collect();
     let rows: BTreeSet<(String, String, i64)> = audit
@@ -223,7 +241,9 @@ fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
         Conflict {
             port: Port::try_from(*port).ok(),
             apps: vec![app.clone()],
-            ..damage(format!("{app} has {port} as its {role} by the book's {says}"))
+            ..damage(format!(
+                "{app} has {port} as its {role} by the book's {says}"
+            ))
         }
     };
     let only_rows = rows
@@ -389,8 +409,8 @@ pub(crate) fn strangers(allocations: &[Allocation]) -> Result<Vec<(Holder, AppKe
         .filter_map(|holder| {
             let app = *owners.get(&holder.port)?;
             let process = holder.process.as_ref();
-            let known = process
-                .is_some_and(|process| is_container_proxy(process) || is_own(process, app));
+            let known =
+                process.is_some_and(|process| is_container_proxy(process) || is_own(process, app));
             (!known).then(|| (holder, app.clone()))
         })
         .collect();
@@ -411,7 +431,9 @@ fn lies_in_app_directory(directory: &Path, app: &AppKey) -> bool {
     let name = format!("app{}", app.number);
     directory.ancestors().any(|folder| {
         let parent = folder.parent().and_then(Path::file_name);
-        folder.file_name().is_some_and(|folder| folder == name.as_str())
+        folder
+            .file_name()
+            .is_some_and(|folder| folder == name.as_str())
             && parent.is_some_and(|parent| parent == app.model.identity())
     })
 }
@@ -452,7 +474,10 @@ mod tests {
             apps: vec!["m/app1".into(), "m/app2".into(), "m/app3".into()],
             damage: Vec::new(),
         };
-        let messages: Vec<String> = within_rows(&audit).iter().map(ToString::to_string).collect();
+        let messages: Vec<String> = within_rows(&audit)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let expected = [
             "m/app2 has 70000 as its frontend, which is no port",
             "port 8001 is allocated as a frontend to an app that is not in the book",

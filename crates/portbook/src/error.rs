@@ -23,7 +23,7 @@ pub enum Error {
     #[error(transparent)]
     AppNumber(#[from] InvalidAppNumber),
     /// The store's address is none.
-    #[error("`{given}` says no place for a book: {reason}")]
+    #[error("`{given}` is no place for a book: {reason}")]
     StoreAddress {
         /// What was given.
         given: String,
@@ -183,7 +183,10 @@ fn nothing_held(apps: &[AppKey]) -> String {
     match apps {
         [] => "no app was named".to_owned(),
         [app] => format!("{app} has no ports"),
-        [first, .., last] => format!("none of {} apps from {first} to {last} has ports", apps.len()),
+        [first, .., last] => format!(
+            "none of {} apps from {first} to {last} has ports",
+            apps.len()
+        ),
     }
 }
 

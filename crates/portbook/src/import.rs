@@ -91,7 +91,10 @@ impl File {
     }
 
     pub(crate) fn entries(&self) -> Vec<ImportEntry> {
-        self.entries.iter().map(|(_, entry)| entry.clone()).collect()
+        self.entries
+            .iter()
+            .map(|(_, entry)| entry.clone())
+            .collect()
     }
 
     /// Everything that is wrong: with the file by itself and against the book, in the file's order.
@@ -182,7 +185,9 @@ fn entry_of_row(row: &LegacyRow) -> Result<ImportEntry, String> {
     let (backend, frontend) = (port(&row.backend)?, port(&row.frontend)?);
     let app = AppKey::new(model, number);
     if backend == frontend {
-        return Err(format!("{app} has port {backend} as its backend and its frontend"));
+        return Err(format!(
+            "{app} has port {backend} as its backend and its frontend"
+        ));
     }
     Ok(ImportEntry {
         app,

@@ -25,6 +25,7 @@ pub use error::{Error, Failure};
 pub use import::{FileProblem, ImportReport};
 pub use open::sqlite_path;
 pub use portbook_apps::export::PortConfiguration;
+pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
 pub use service::{PortAllocationService, Resolved};
 pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};

@@ -49,14 +49,14 @@ pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
 fn refuse_network_file_system(path: &Path) -> Result<(), Error> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let existing = absolute.ancestors().find(|folder| folder.exists());
-    let system = existing.and_then(|folder| portbook_host::file_system(folder).ok());
-    match system {
-        Some(system) if system.is_network => Err(StoreError::NetworkFileSystem {
+    let kind = existing.and_then(|folder| portbook_host::network_file_system(folder).ok()?);
+    match kind {
+        Some(kind) => Err(StoreError::NetworkFileSystem {
             location: path.display().to_string(),
-            kind: system.name,
+            kind,
         }
         .into()),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -101,6 +101,11 @@ impl PromiseSource {
     }
 }
 
+/// What a file of pre-configured ports promises; a file with one bad entry promises nothing.
+pub fn read_promises(path: &Path) -> Result<PromiseFile, Error> {
+    PromiseSource::new(path.to_owned()).read()
+}
+
 /// Reads a file that lists apps, whole, unless it is larger than any such file.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |error: std::io::Error| Error::File {

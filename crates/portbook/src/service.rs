@@ -98,7 +98,10 @@ impl PortAllocationService {
 
     /// The service over a store that is open already.
     pub fn with_store(store: Box<dyn Store>, configuration: &Configuration) -> Self {
-        let rules = Rules::new(configuration.policy().clone(), configuration.host_check.value);
+        let rules = Rules::new(
+            configuration.policy().clone(),
+            configuration.host_check.value,
+        );
         let promises = configuration.port_config.as_ref();
         Self {
             writer: Writer::new(store, rules, actor()),
@@ -171,7 +174,13 @@ impl PortAllocationService {
         if request.ttl.is_some() || request.explain {
             return Ok(None);
         }
-        let mut roles: Vec<&Role> = self.writer.rules().configured().base_roles().iter().collect();
+        let mut roles: Vec<&Role> = self
+            .writer
+            .rules()
+            .configured()
+            .base_roles()
+            .iter()
+            .collect();
         roles.extend(request.roles.iter());
         let now = self.now();
         let mut reading = self.reading()?;
@@ -185,7 +194,9 @@ impl PortAllocationService {
                 .pins
                 .iter()
                 .all(|(role, port)| allocation.ports.get(role) == Some(port));
-            let has_roles = roles.iter().all(|role| allocation.ports.contains_key(*role));
+            let has_roles = roles
+                .iter()
+                .all(|role| allocation.ports.contains_key(*role));
             if allocation.has_lapsed(now) || !has_pins || !has_roles {
                 return Ok(None);
             }
@@ -351,7 +362,13 @@ impl PortAllocationService {
             Some(source) => Some(source.read()?),
             None => None,
         };
-        crate::check::conflicts(&mut *self.reading()?, &self.space, self.policy(), known, host)
+        crate::check::conflicts(
+            &mut *self.reading()?,
+            &self.space,
+            self.policy(),
+            known,
+            host,
+        )
     }
 
     /// What happened, oldest first; with `last`, the last so many changes.
@@ -385,7 +402,11 @@ impl PortAllocationService {
         let book = self.space_book()?;
         let mut in_use = PortSet::new();
         if self.writer.rules().checks_host() {
-            in_use.extend(portbook_host::listeners()?.into_iter().map(|socket| socket.port));
+            in_use.extend(
+                portbook_host::listeners()?
+                    .into_iter()
+                    .map(|socket| socket.port),
+            );
         }
         Ok(PortLine::of(&allocations, &book, self.policy(), &in_use))
     }

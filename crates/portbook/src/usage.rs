@@ -102,7 +102,10 @@ impl Stats {
             space: space.clone(),
             allocations: allocations.len(),
             ports: taken.count(),
-            leases: allocations.iter().filter(|held| held.lease.is_some()).count(),
+            leases: allocations
+                .iter()
+                .filter(|held| held.lease.is_some())
+                .count(),
             free_slots: free_slots(policy, &barred),
             promised,
             models: models.collect(),
@@ -137,7 +140,9 @@ fn free_slots(policy: &Policy, barred: &PortSet) -> usize {
     let shortest = ranges.iter().map(PortRange::count).min().unwrap_or(0);
     let mut free = 0;
     for number in 0..shortest {
-        let Ok(number) = u16::try_from(number) else { break };
+        let Ok(number) = u16::try_from(number) else {
+            break;
+        };
         let ports: PortSet = ranges
             .iter()
             .filter_map(|range| range.at(Slot(number)))
@@ -162,7 +167,11 @@ fn range_stats(role: &Role, range: PortRange, taken: &PortSet, barred: &PortSet)
 }
 
 fn pool_use(pool: &Pool, taken: &PortSet) -> PoolUse {
-    let used = pool.ports.ports().filter(|port| taken.contains(*port)).count();
+    let used = pool
+        .ports
+        .ports()
+        .filter(|port| taken.contains(*port))
+        .count();
     PoolUse {
         pool: pool.clone(),
         used,
@@ -235,7 +244,9 @@ impl PortLine {
             ports.iter().for_each(|port| mark(port, state));
         }
         for pool in book.pools.values() {
-            pool.ports.ports().for_each(|port| mark(port, PortState::Pool));
+            pool.ports
+                .ports()
+                .for_each(|port| mark(port, PortState::Pool));
         }
         for (role, port) in allocations.iter().flat_map(|held| &held.ports) {
             let state = match role.as_str() {

@@ -347,7 +347,9 @@ impl Lead<'_> {
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
         if !self.tickets.is_empty() {
-            self.fail(Error::Internal("the planning of a change broke off".to_owned()));
+            self.fail(Error::Internal(
+                "the planning of a change broke off".to_owned(),
+            ));
         }
         let mut queue = lock(&self.writer.queue);
         match queue.waiting.front() {

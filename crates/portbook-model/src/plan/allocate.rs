@@ -10,8 +10,8 @@ use super::eligibility::{Eligibility, Ineligible};
 use super::explain::Explanation;
 use crate::{
     Allocation, AllocationRequest, AppKey, AppRecord, Change, Exhaustion, Grant, HostUnknown,
-    HostView, Lease, Outcome, Policy, Pool, Port, PortRange, PortSet, Ports, RangeUse, Refusal, Role, Slot, Source,
-    SpaceBook, Timestamp,
+    HostView, Lease, Outcome, Policy, Pool, Port, PortRange, PortSet, Ports, RangeUse, Refusal,
+    Role, Slot, Source, SpaceBook, Timestamp,
 };
 
 impl Draft<'_> {
@@ -59,7 +59,9 @@ impl Draft<'_> {
     ) -> Result<Grant, Refusal> {
         let chooser = Chooser::new(app, self.space, self.host, self.policy, self.now);
         let choice = chooser.choose(roles, pins)?;
-        let explanation = explain.then(|| chooser.explain(roles, &choice)).transpose()?;
+        let explanation = explain
+            .then(|| chooser.explain(roles, &choice))
+            .transpose()?;
         let app = self.space.as_first_spelt(app);
         self.record(Change::Allocated {
             app: app.clone(),
@@ -284,8 +286,13 @@ impl<'a> Chooser<'a> {
     fn with_promised(&self, pins: &Ports, roles: &BTreeSet<Role>) -> Ports {
         let others = roles.iter().filter(|role| !pins.contains_key(*role));
         let mut ports = pins.clone();
-        let promised = self.promised(&others.cloned().collect()).unwrap_or_default();
-        if !promised.values().any(|port| pins.values().any(|pin| pin == port)) {
+        let promised = self
+            .promised(&others.cloned().collect())
+            .unwrap_or_default();
+        if !promised
+            .values()
+            .any(|port| pins.values().any(|pin| pin == port))
+        {
             ports.extend(promised);
         }
         ports
@@ -344,7 +351,11 @@ impl<'a> Chooser<'a> {
         let mut wanted = roles.iter();
         let mut role = wanted.next();
         let mut ports = Ports::new();
-        for port in self.own_pools().into_iter().flat_map(|pool| pool.ports.ports()) {
+        for port in self
+            .own_pools()
+            .into_iter()
+            .flat_map(|pool| pool.ports.ports())
+        {
             let Some(name) = role else { break };
             if !self.eligibility.barred().contains(port) && !self.host.is_in_use(port)? {
                 ports.insert(name.clone(), port);
@@ -442,8 +453,14 @@ impl<'a> SlotSearch<'a> {
     /// otherwise than the first one's are left to [`open_ports`](Self::open_ports).
     fn open_slots(&self, lead: PortRange, barred: &PortSet) -> PortSet {
         let mut open: Option<PortSet> = None;
-        for (role, range) in self.ranges.iter().filter(|(_, range)| range.step() == lead.step()) {
-            let Some(ports) = self.chooser.policy.range_ports(role) else { continue };
+        for (role, range) in self
+            .ranges
+            .iter()
+            .filter(|(_, range)| range.step() == lead.step())
+        {
+            let Some(ports) = self.chooser.policy.range_ports(role) else {
+                continue;
+            };
             let mut ports = ports.clone();
             ports.subtract(barred);
             let distance = i32::from(lead.base().get()) - i32::from(range.base().get());
@@ -479,7 +496,10 @@ impl<'a> SlotSearch<'a> {
     }
 
     fn exhaustion(&self) -> Exhaustion {
-        let ranges = self.ranges.iter().map(|(role, range)| self.range_use(role, *range));
+        let ranges = self
+            .ranges
+            .iter()
+            .map(|(role, range)| self.range_use(role, *range));
         Exhaustion {
             app: self.chooser.app.clone(),
             ranges: ranges.collect(),

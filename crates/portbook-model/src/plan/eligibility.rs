@@ -76,7 +76,12 @@ impl<'a> Eligibility<'a> {
             }
         }
         // A promise to the app itself goes before whatever pool the port lies in.
-        for port in space.promises.of(app).into_iter().flat_map(|own| own.values()) {
+        for port in space
+            .promises
+            .of(app)
+            .into_iter()
+            .flat_map(|own| own.values())
+        {
             barred.remove(*port);
         }
         barred.union_with(&space.taken);

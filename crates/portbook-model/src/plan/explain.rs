@@ -112,7 +112,11 @@ impl Chooser<'_> {
         let mut passed = Vec::new();
         let mut wanted = roles.iter();
         let mut role = wanted.next();
-        for port in self.own_pools().into_iter().flat_map(|pool| pool.ports.ports()) {
+        for port in self
+            .own_pools()
+            .into_iter()
+            .flat_map(|pool| pool.ports.ports())
+        {
             let Some(name) = role else { break };
             match self.why_not(port)? {
                 Some(why) => passed.push(PassedOver {
@@ -156,7 +160,9 @@ impl Chooser<'_> {
             return Ok(passed);
         }
         for (role, port) in ports {
-            let twin = ports.iter().find(|(other, twin)| *other < role && *twin == port);
+            let twin = ports
+                .iter()
+                .find(|(other, twin)| *other < role && *twin == port);
             let why = match twin {
                 Some((other, _)) => Ineligible::Twin(other.clone()),
                 None if self.policy.ephemeral().contains(*port) => Ineligible::Ephemeral,

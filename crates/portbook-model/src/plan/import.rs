@@ -46,7 +46,12 @@ pub fn import_problems(space: &SpaceBook, entries: &[ImportEntry]) -> Vec<Import
     let mut apps: HashMap<&AppKey, usize> = HashMap::new();
     let mut ports = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let mut found = |fault| problems.push(ImportProblem { entry: index, fault });
+        let mut found = |fault| {
+            problems.push(ImportProblem {
+                entry: index,
+                fault,
+            })
+        };
         if let Some(earlier) = apps.get(&entry.app) {
             found(ImportFault::AppTwice {
                 app: entry.app.clone(),

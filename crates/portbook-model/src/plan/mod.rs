@@ -137,7 +137,9 @@ impl Draft<'_> {
             .space
             .allocation(app)
             .ok_or_else(|| Refusal::NothingToRenew(app.clone()))?;
-        let held = allocation.lease.ok_or_else(|| Refusal::NoLease(app.clone()))?;
+        let held = allocation
+            .lease
+            .ok_or_else(|| Refusal::NoLease(app.clone()))?;
         let mut renewed = allocation.clone();
         let lease = self.lease(ttl.unwrap_or(held.ttl))?;
         if lease != held {

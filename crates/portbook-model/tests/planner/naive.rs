@@ -355,7 +355,10 @@ impl Naive {
         }
         let promised = self.promised(&app, roles);
         if !promised.is_empty() {
-            return Ok((self.with_slot(promised, roles, key, now)?, Source::PortConfig));
+            return Ok((
+                self.with_slot(promised, roles, key, now)?,
+                Source::PortConfig,
+            ));
         }
         if let (None, Some(former)) = (self.held.get(&app), self.former.get(&app)) {
             let had = former

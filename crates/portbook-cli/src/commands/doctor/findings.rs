@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use portbook::host::{self, ClockState, NetworkView};
 use portbook::model::{PortSet, PortStretch, Timestamp};
-use portbook::{Configuration, Failure, PortAllocationService, sqlite_path};
+use portbook::{Configuration, Failure, PortAllocationService, read_promises, sqlite_path};
 
 use super::Finding;
 use crate::output::counted;
@@ -121,30 +121,18 @@ fn pre_configured(configuration: &Configuration) -> Finding {
     let Some(file) = &configuration.port_config else {
         return Finding::fine(MATTER, "no port_config.json is known here");
     };
-    let path = file.value.display();
-    let bytes = match std::fs::read(&file.value) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            return Finding::unfit(MATTER, format!("{path}: {error}"), "see --port-config");
+    match read_promises(&file.value) {
+        Ok(file) => {
+            let apps = counted(file.promises.len(), "app");
+            Finding::fine(MATTER, format!("{} promises ports to {apps}", file.source))
         }
-    };
-    match portbook::apps::port_config::read(&bytes) {
-        Ok(listing) if listing.problems.is_empty() => {
-            let apps = counted(listing.entries.len(), "app");
-            Finding::fine(MATTER, format!("{path} promises ports to {apps}"))
-        }
-        Ok(listing) => Finding::unfit(
-            MATTER,
-            format!(
-                "{} entries of {path} cannot stand, so nothing is allocated",
-                listing.problems.len()
-            ),
-            format!("portbook import {path} names them all, and changes nothing"),
-        ),
         Err(error) => Finding::unfit(
             MATTER,
-            format!("{path}: {error}"),
-            "correct or remove the file",
+            format!("{error}: nothing is allocated until that is mended"),
+            format!(
+                "`portbook import {}` names every problem, and changes nothing",
+                file.value.display()
+            ),
         ),
     }
 }
