@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use portbook_store::StoreError;
@@ -88,6 +89,14 @@ pub(crate) fn book_file(place: &Place) -> Result<FileId, StoreError> {
     // A named pipe would keep whoever opens it waiting.
     if !metadata.is_file() {
         return Err(place.not_a_book("it is no regular file"));
+    }
+    // SQLite names the journal after the path: by a second name a book would have a second journal,
+    // and each would give out what the other has.
+    if metadata.nlink() > 1 {
+        return Err(place.unreachable(format!(
+            "the file has {} names (hard links), and changes by one would be unseen by the other: keep one name",
+            metadata.nlink()
+        )));
     }
     if metadata.len() == 0 {
         return Err(place.not_a_book(

@@ -16,6 +16,14 @@ impl Place {
     pub(crate) fn failure(&self, error: &rusqlite::Error) -> StoreError {
         let reason = plain(error);
         match error {
+            // The memory that WAL's readers share is a file, too.
+            rusqlite::Error::SqliteFailure(code, _)
+                if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE =>
+            {
+                StoreError::Full {
+                    location: self.shown().to_owned(),
+                }
+            }
             rusqlite::Error::SqliteFailure(code, _) => match code.code {
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => self.damaged(reason),
                 ErrorCode::ReadOnly => self.read_only(reason),

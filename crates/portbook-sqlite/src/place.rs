@@ -39,7 +39,7 @@ impl Place {
         let absolute = std::path::absolute(path)?;
         Ok(Self {
             shown: absolute.display().to_string(),
-            book: absolute.canonicalize().unwrap_or(absolute),
+            book: resolved(absolute),
         })
     }
 
@@ -96,6 +96,22 @@ impl Place {
             .filter(|journal| journal.len() > 0)
             .map(|journal| FileId::of(&journal)))
     }
+}
+
+/// The file that a path leads to, through symbolic links, even if it is not there yet.
+fn resolved(path: PathBuf) -> PathBuf {
+    const MOST_LINKS: usize = 40;
+    let mut path = path;
+    for _ in 0..MOST_LINKS {
+        if let Ok(canonical) = path.canonicalize() {
+            return canonical;
+        }
+        let Ok(target) = std::fs::read_link(&path) else {
+            break;
+        };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
 }
 
 /// What is not there is no failure.

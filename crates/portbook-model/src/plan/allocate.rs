@@ -429,7 +429,11 @@ impl<'a> SlotSearch<'a> {
         let Some((_, lead)) = self.ranges.first().cloned() else {
             return Ok(None);
         };
-        for barred in [self.barred_or_ephemeral(), self.barred.clone()] {
+        for ephemeral_too in [false, true] {
+            let mut barred = self.barred.clone();
+            if !ephemeral_too {
+                barred.union_with(self.chooser.policy.ephemeral());
+            }
             for port in self.open_slots(lead, &barred).iter() {
                 let slot = lead.slot_of(port);
                 let Some(ports) = slot.and_then(|slot| self.open_ports(slot, &barred)) else {
@@ -441,12 +445,6 @@ impl<'a> SlotSearch<'a> {
             }
         }
         Ok(None)
-    }
-
-    fn barred_or_ephemeral(&self) -> PortSet {
-        let mut barred = self.barred.clone();
-        barred.union_with(self.chooser.policy.ephemeral());
-        barred
     }
 
     /// The first role's ports of the slots in which no role's port is barred. Roles whose ranges step

@@ -247,7 +247,11 @@ fn a_flag_goes_before_the_environment_that_before_the_file() {
     assert_eq!(
         layers(&home.plain()),
         [
-            row("sqlite:file", line(1)),
+            // A relative path in a file means a file beside it.
+            row(
+                &format!("sqlite:{}", path.with_file_name("file").display()),
+                line(1)
+            ),
             row("file", line(2)),
             row("true", line(3))
         ]
