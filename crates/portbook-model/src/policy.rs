@@ -140,7 +140,7 @@ impl Policy {
 
     pub(crate) fn range_ports(&self, role: &Role) -> Option<&PortSet> {
         let entry = self.ranges.get(role)?;
-        Some(entry.ports.get_or_init(|| entry.range.ports().collect()))
+        Some(entry.ports.get_or_init(|| PortSet::of_range(&entry.range)))
     }
 
     /// The roles that every app gets a port for.

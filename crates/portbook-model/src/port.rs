@@ -156,6 +156,15 @@ impl PortStretch {
         numbers(self.first.get()..=self.last.get())
     }
 
+    /// Its ports as a set.
+    pub fn to_set(&self) -> PortSet {
+        PortSet::of_range(&PortRange {
+            base: self.first,
+            step: NonZeroU16::MIN,
+            max: self.last,
+        })
+    }
+
     /// How many ports it has.
     pub fn count(&self) -> usize {
         usize::from(self.last.get() - self.first.get()) + 1
@@ -338,6 +347,28 @@ impl PortSet {
         removed
     }
 
+    /// The ports of a range. Most steps divide 64, so that the words between the range's ends are all
+    /// alike.
+    pub fn of_range(range: &PortRange) -> PortSet {
+        let mut set = PortSet::new();
+        let step = usize::from(range.step());
+        let (base, max) = (
+            usize::from(range.base().get()),
+            usize::from(range.max().get()),
+        );
+        if 64 % step == 0 {
+            let pattern = (0..64).step_by(step).fold(0, |bits, bit| bits | 1 << bit);
+            let pattern = pattern << (base % step);
+            let (first, last) = (base / 64, max / 64);
+            set.0[first..=last].fill(pattern);
+            set.0[first] &= u64::MAX << (base % 64);
+            set.0[last] &= u64::MAX >> (63 - max % 64);
+        } else {
+            set.extend(range.ports());
+        }
+        set
+    }
+
     /// Adds every port of `other`.
     pub fn union_with(&mut self, other: &PortSet) {
         for (word, more) in self.0.iter_mut().zip(other.0.iter()) {
@@ -485,6 +516,13 @@ mod tests {
             prop_assert_eq!(set.count(), members.len());
             prop_assert_eq!(set.iter().map(Port::get).collect::<BTreeSet<_>>(), members.clone());
             prop_assert_eq!(set.first_from(port(from)).map(Port::get), members.range(from..).next().copied());
+        }
+
+        #[test]
+        fn a_ranges_set_has_its_ports(base in 1u16.., step in 1u16..200, length in 0u16..) {
+            let max = base.saturating_add(length);
+            let range = PortRange::new(port(base), step, port(max)).unwrap();
+            prop_assert_eq!(PortSet::of_range(&range), range.ports().collect::<PortSet>());
         }
 
         #[test]

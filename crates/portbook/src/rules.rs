@@ -49,10 +49,8 @@ impl Rules {
 
 /// The ports from which this host takes the local ends of outgoing connections.
 fn ephemeral_ports() -> PortSet {
-    let mut ports: PortSet = portbook_host::ephemeral_range()
-        .into_iter()
-        .flat_map(|range| range.ports())
-        .collect();
+    let range = portbook_host::ephemeral_range();
+    let mut ports = range.map_or_else(PortSet::new, |range| range.to_set());
     if let Ok(reserved) = portbook_host::reserved_ports() {
         ports.subtract(&reserved);
     }

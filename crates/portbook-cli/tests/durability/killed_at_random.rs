@@ -60,6 +60,7 @@ impl Desk {
         // One write a line: what was written outlives the process.
         let mut note = |line: Value| diary.write_all(format!("{line}\n").as_bytes()).unwrap();
         let mut held: BTreeMap<u32, bool> = BTreeMap::new();
+        let mut renewals = 0;
         loop {
             let number = 1 + lot.below(6) as u32;
             let mut done: Vec<Value> = Vec::new();
@@ -98,7 +99,11 @@ impl Desk {
                 }
                 8 if held.get(&number) == Some(&true) => {
                     note(json!({ "asked": 1 }));
-                    service.renew(key(name, number), None).unwrap();
+                    // Another length each time: a second renewal within one millisecond would change
+                    // nothing, and so leave nothing in the history.
+                    renewals += 1;
+                    let ttl = Span::from_millis(3_600_000 + renewals);
+                    service.renew(key(name, number), Some(ttl)).unwrap();
                     done.push(json!({ "kind": "renewed", "app_num": number }));
                 }
                 9 => {

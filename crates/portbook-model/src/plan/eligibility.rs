@@ -72,7 +72,7 @@ impl<'a> Eligibility<'a> {
         let mut barred = space.promises.ports().clone();
         for pool in space.pools.values() {
             if !pool.models.matches(&app.model) {
-                barred.extend(pool.ports.ports());
+                barred.union_with(&pool.ports.to_set());
             }
         }
         // A promise to the app itself goes before whatever pool the port lies in.
