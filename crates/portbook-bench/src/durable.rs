@@ -7,7 +7,7 @@ use portbook::PortAllocationService;
 use portbook_model::AllocationRequest;
 use rusqlite::Connection;
 
-use crate::harness::{Benchmark, Bound, Failure, Outcome, app, median, service, timed};
+use crate::harness::{Benchmark, Bound, Failure, HostCheck, Outcome, app, median, service, timed};
 
 const ROUNDS: usize = 15;
 const PER_ROUND: usize = 200;
@@ -18,31 +18,60 @@ const PER_CALLER: usize = 20;
 /// with the same pragmas.
 pub fn one_caller() -> Outcome {
     let folder = tempfile::tempdir()?;
-    let service = service(&folder.path().join("portbook.db"))?;
+    let plain = service(&folder.path().join("plain.db"), HostCheck::Off)?;
+    let checking = service(&folder.path().join("checking.db"), HostCheck::On)?;
     let floor = floor(&folder.path().join("floor.db"))?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut times: [Vec<Duration>; 3] = Default::default();
     for round in 0..ROUNDS {
         let first = round * PER_ROUND + 1;
-        theirs.push(timed(|| insert(&floor, first, PER_ROUND))?);
-        ours.push(timed(|| allocate(&service, "bench/one", first, PER_ROUND))?);
+        times[0].push(timed(|| insert(&floor, first, PER_ROUND))?);
+        times[1].push(timed(|| allocate(&plain, "bench/one", first, PER_ROUND))?);
+        times[2].push(timed(|| {
+            allocate(&checking, "bench/one", first, PER_ROUND)
+        })?);
     }
-    let (ours, theirs) = (median(ours), median(theirs));
+    let [floor, plain, checking] = times.map(median);
+    let rate = |time: f64| PER_ROUND as f64 / time;
     println!(
-        "           floor {:.0} inserts a second, portbook {:.0} allocations a second",
-        PER_ROUND as f64 / theirs,
-        PER_ROUND as f64 / ours
+        "           a second: {:.0} INSERTs, {:.0} allocations, {:.0} with the host check ({:.2})",
+        rate(floor),
+        rate(plain),
+        rate(checking),
+        floor / checking
     );
     Ok(vec![Benchmark {
         what: "one caller's durable allocations a second / plain durable INSERTs a second".into(),
-        ratio: theirs / ours,
+        ratio: floor / plain,
         bound: Bound::AtLeast(0.6),
     }])
 }
 
 /// (b) 64 callers in one process against one.
 pub fn sixty_four_callers() -> Outcome {
+    let (alone, together) = crowd_against_one(HostCheck::On)?;
+    println!(
+        "           a second, with the host check: one caller {:.0}, {CALLERS} callers {:.0} ({:.2})",
+        1.0 / alone,
+        1.0 / together,
+        alone / together
+    );
+    let (alone, together) = crowd_against_one(HostCheck::Off)?;
+    println!(
+        "           a second, without: one caller {:.0}, {CALLERS} callers {:.0}",
+        1.0 / alone,
+        1.0 / together
+    );
+    Ok(vec![Benchmark {
+        what: format!("{CALLERS} callers' allocations a second / one caller's"),
+        ratio: alone / together,
+        bound: Bound::AtLeast(10.0),
+    }])
+}
+
+/// The time of one allocation, for one caller and for many.
+fn crowd_against_one(host_check: HostCheck) -> Result<(f64, f64), Failure> {
     let folder = tempfile::tempdir()?;
-    let service = service(&folder.path().join("portbook.db"))?;
+    let service = service(&folder.path().join("portbook.db"), host_check)?;
     allocate(&service, "bench/warm", 1, 10)?;
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 0..5 {
@@ -52,17 +81,7 @@ pub fn sixty_four_callers() -> Outcome {
         let took = crowd(&service, round)?;
         together.push(took / u32::try_from(CALLERS * PER_CALLER)?);
     }
-    let (alone, together) = (median(alone), median(together));
-    println!(
-        "           one caller {:.0} allocations a second, {CALLERS} callers {:.0}",
-        1.0 / alone,
-        1.0 / together
-    );
-    Ok(vec![Benchmark {
-        what: format!("{CALLERS} callers' allocations a second / one caller's"),
-        ratio: alone / together,
-        bound: Bound::AtLeast(10.0),
-    }])
+    Ok((median(alone), median(together)))
 }
 
 fn crowd(service: &PortAllocationService, round: usize) -> Result<Duration, Failure> {
@@ -102,6 +121,7 @@ fn allocate(
 
 fn floor(path: &std::path::Path) -> Result<Connection, Failure> {
     let connection = Connection::open(path)?;
+    connection.pragma_update(None, "page_size", 1024)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.execute_batch(

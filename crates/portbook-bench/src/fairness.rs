@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use portbook_model::AllocationRequest;
 
-use crate::harness::{Benchmark, Bound, Failure, Outcome, app, fill, service};
+use crate::harness::{Benchmark, Bound, Failure, HostCheck, Outcome, app, fill, service};
 
 /// The argument by which this program is one of the eight.
 pub const WORKER: &str = "fairness-worker";
@@ -18,7 +18,7 @@ const LENGTH: Duration = Duration::from_secs(3);
 pub fn run() -> Outcome {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("portbook.db");
-    fill(&service(&store)?, "bench/held", 1)?;
+    fill(&service(&store, HostCheck::On)?, "bench/held", 1)?;
     let start = SystemTime::now() + HEAD_START;
     let start = start.duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
     let workers = (0..PROCESSES)
@@ -64,7 +64,7 @@ fn commits() -> Result<u32, Failure> {
     let [worker, start, store] = arguments.as_slice() else {
         return Err("a worker takes its number, its start and the book".into());
     };
-    let service = service(Path::new(store))?;
+    let service = service(Path::new(store), HostCheck::On)?;
     let model = format!("bench/worker-{worker}");
     let start = SystemTime::UNIX_EPOCH + Duration::from_millis(start.parse()?);
     std::thread::sleep(start.duration_since(SystemTime::now()).unwrap_or_default());

@@ -5,7 +5,9 @@ use std::path::Path;
 use portbook::PortAllocationService;
 use portbook_model::AllocationRequest;
 
-use crate::harness::{Benchmark, Bound, Failure, Outcome, app, fill, median, service, timed};
+use crate::harness::{
+    Benchmark, Bound, Failure, HostCheck, Outcome, app, fill, median, service, timed,
+};
 
 const MANY: usize = 14_000;
 const FEW: usize = 100;
@@ -39,7 +41,7 @@ pub fn run() -> Outcome {
 }
 
 fn book(path: &Path, apps: usize) -> Result<PortAllocationService, Failure> {
-    let service = service(path)?;
+    let service = service(path, HostCheck::On)?;
     fill(&service, "bench/held", apps)?;
     Ok(service)
 }

@@ -41,11 +41,19 @@ impl fmt::Display for Bound {
     }
 }
 
-/// A service on the book at `path`, without anything of this machine's configuration. The host check
-/// is on, as it is for users.
-pub fn service(path: &Path) -> Result<PortAllocationService, Failure> {
+/// Whether allocations look at the host's use of their ports, as they do for users. A plain INSERT
+/// looks at nothing, so what is measured against one leaves it out, and tells of it beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HostCheck {
+    On,
+    Off,
+}
+
+/// A service on the book at `path`, without anything of this machine's configuration.
+pub fn service(path: &Path, host_check: HostCheck) -> Result<PortAllocationService, Failure> {
     let flags = Flags {
         store: Some(format!("sqlite:{}", path.display())),
+        no_host_check: host_check == HostCheck::Off,
         ..Flags::default()
     };
     let folder = path.parent().unwrap_or(Path::new("/"));

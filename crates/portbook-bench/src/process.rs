@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Benchmark, Bound, Failure, Outcome, fill, median, service, timed};
+use crate::harness::{Benchmark, Bound, Failure, HostCheck, Outcome, fill, median, service, timed};
 
 const ROUNDS: usize = 200;
 const MANY: usize = 14_000;
@@ -15,8 +15,8 @@ pub fn run() -> Outcome {
     let folder = tempfile::tempdir()?;
     let empty = folder.path().join("empty.db");
     let full = folder.path().join("full.db");
-    fill(&service(&empty)?, "bench/held", 1)?;
-    fill(&service(&full)?, "bench/held", MANY)?;
+    fill(&service(&empty, HostCheck::On)?, "bench/held", 1)?;
+    fill(&service(&full, HostCheck::On)?, "bench/held", MANY)?;
     let shell = folder.path().join("shell.db");
     sqlite(
         &shell,
@@ -74,8 +74,12 @@ pub fn run() -> Outcome {
     ])
 }
 
-/// The command beside this program: both are built into one folder.
+/// The command that `PORTBOOK` names, else the one beside this program: both are built into one
+/// folder.
 fn program() -> Result<PathBuf, Failure> {
+    if let Some(named) = std::env::var_os("PORTBOOK") {
+        return Ok(PathBuf::from(named));
+    }
     let path = std::env::current_exe()?.with_file_name("portbook");
     if !path.exists() {
         return Err("build the command first: cargo build --release -p portbook-cli".into());

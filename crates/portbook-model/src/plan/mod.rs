@@ -11,6 +11,7 @@ mod allocate;
 mod eligibility;
 mod explain;
 mod import;
+mod slots;
 
 pub use eligibility::Ineligible;
 pub use explain::{Explanation, PassedOver};
