@@ -26,7 +26,14 @@ use crate::place::{FileId, Place};
 /// however the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing is not enough: a child that another thread forked meanwhile has the file open too.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -43,7 +50,7 @@ impl Lock {
                 Err(error) => return Err(place.failed(format!("{}: {error}", path.display()))),
             };
             if still_there(&file, &path) {
-                return Ok(Lock { _file: file });
+                return Ok(Lock { file });
             }
             // Somebody removed the file while we waited on it: others wait on another one by now.
         }

@@ -9,9 +9,9 @@ use std::path::Path;
 use portbook_host::is_container_proxy;
 use portbook_model::{
     Allocation, AppKey, Change, Holder, Model, Policy, Port, PortSet, Ports, Process, PromiseFile,
-    Promises, Recorded, Space, SpaceBook, Timestamp, browser_blocked,
+    Promises, Recorded, Revision, Space, SpaceBook, Timestamp, browser_blocked,
 };
-use portbook_store::{Audit, Claim, Filter, HistoryFilter, Reading};
+use portbook_store::{Audit, Claim, Filter, Reading, StoreError};
 use serde::Serialize;
 
 use crate::Error;
@@ -90,37 +90,56 @@ pub(crate) fn conflicts(
     host: bool,
 ) -> Result<Vec<Conflict>, Error> {
     let audit = reading.audit(space)?;
-    let mut book = reading.space(space, Timestamp::from_millis(i64::MAX))?;
+    let mut found = Vec::new();
+    let mut book = match reading.space(space, Timestamp::from_millis(i64::MAX)) {
+        Ok(book) => book,
+        Err(error @ StoreError::Damaged { .. }) => {
+            found.push(damage(error.to_string()));
+            SpaceBook::default()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut now: Timestamp = std::time::SystemTime::now().into();
+    let changes = match (reading.head(), reading.changes_since(Revision(0))) {
+        (Ok(head), Ok(changes)) => {
+            now = now.max(head.changed_at);
+            found.extend(against_head(head.revision, &changes));
+            Some(changes)
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            found.push(damage(error.to_string()));
+            None
+        }
+    };
     if let Some(file) = file {
         book.promises.set(file);
     }
-    let history = HistoryFilter {
-        of: Filter {
-            space: space.clone(),
-            ..Filter::default()
-        },
-        last: None,
-    };
-    let mut found = Vec::new();
-    match reading.history(&history) {
-        Ok(history) => found.extend(against_history(&audit, &history)),
-        Err(error) => found.push(damage(error.to_string())),
+    if let Some(mut history) = changes {
+        history.retain(|recorded| recorded.space == *space);
+        found.extend(against_history(&audit, &history));
     }
     found.extend(within_rows(&audit));
     let claims = valid_claims(&audit);
     found.extend(against_promises(&claims, &book.promises));
     found.extend(against_rules(&claims, &book, policy));
-    // Rows that cannot be read as allocations have been reported above.
-    if let Ok(allocations) = reading.allocations(&history.of) {
-        found.extend(lapsed_leases(&allocations));
-        if host {
-            let strangers = strangers(&allocations)?;
-            found.extend(
-                strangers
-                    .into_iter()
-                    .map(|(holder, app)| used_by(&holder, &app)),
-            );
+    let all = Filter {
+        space: space.clone(),
+        ..Filter::default()
+    };
+    match reading.allocations(&all) {
+        Ok(allocations) => {
+            found.extend(lapsed_leases(&allocations, now));
+            if host {
+                let strangers = strangers(&allocations)?;
+                found.extend(
+                    strangers
+                        .into_iter()
+                        .map(|(holder, app)| used_by(&holder, &app)),
+                );
+            }
         }
+        Err(error @ StoreError::Damaged { .. }) => found.push(damage(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     found.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
     found.dedup();
@@ -135,6 +154,24 @@ fn damage(message: String) -> Conflict {
         message,
         hint: "put a backup back, or release the app and allocate its ports anew".to_owned(),
     }
+}
+
+/// The head against the changes: revisions run from 1 to the head's, without a gap.
+fn against_head(head: Revision, changes: &[Recorded]) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    let last = changes.last().map_or(Revision(0), |last| last.revision);
+    if head != last {
+        found.push(damage(format!(
+            "the book says that it is at revision {head}, and its last change is {last}"
+        )));
+    }
+    if changes.len() as u64 != last.0 {
+        found.push(damage(format!(
+            "the book records {} changes, and its last one is the {last}th",
+            changes.len()
+        )));
+    }
+    found
 }
 
 /// The rows against each other.
@@ -359,8 +396,7 @@ fn against_rules(claims: &[ValidClaim], book: &SpaceBook, policy: &Policy) -> Ve
     found
 }
 
-fn lapsed_leases(allocations: &[Allocation]) -> Vec<Conflict> {
-    let now: Timestamp = std::time::SystemTime::now().into();
+fn lapsed_leases(allocations: &[Allocation], now: Timestamp) -> Vec<Conflict> {
     let lapsed = allocations.iter().filter_map(|allocation| {
         let lease = allocation.lease.filter(|_| allocation.has_lapsed(now))?;
         Some(Conflict {

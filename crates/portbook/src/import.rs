@@ -97,6 +97,11 @@ impl File {
             .collect()
     }
 
+    /// Whether something is wrong with the file by itself.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Everything that is wrong: with the file by itself and against the book, in the file's order.
     pub(crate) fn problems(
         &self,
@@ -168,10 +173,10 @@ fn begins_as_sqlite(path: &Path) -> Result<bool, Error> {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Ok(false);
     }
+    let file = std::fs::File::open(path).map_err(failed)?;
     let mut beginning = Vec::new();
     file.take(16).read_to_end(&mut beginning).map_err(failed)?;
     Ok(is_sqlite(&beginning))

@@ -42,6 +42,13 @@ pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
     if path.is_empty() {
         return wrong("it names no file: write sqlite:PATH");
     }
+    if path == ":memory:" {
+        return wrong("a book in memory would be gone with the command: write sqlite:PATH");
+    }
+    // What a shell has left as it is would become a book of its own in each directory.
+    if path.starts_with(['~', '$']) {
+        return wrong("`~` and variables are for the shell: write the path in full");
+    }
     Ok(PathBuf::from(path))
 }
 
@@ -71,7 +78,14 @@ mod tests {
         assert_eq!(path("sqlite:///a/b.db"), Some("/a/b.db".into()));
         assert_eq!(path("sqlite:b.db"), Some("b.db".into()));
         assert_eq!(path("./b.db"), Some("./b.db".into()));
-        for bad in ["", "sqlite:", "mysql://host/x", "etcd://host:2379/x"] {
+        for bad in [
+            "",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:~/b.db",
+            "mysql://host/x",
+            "etcd://host:2379/x",
+        ] {
             assert_eq!(path(bad), None, "{bad:?} was taken for a file");
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use portbook_apps::port_config::{self, LARGEST_FILE, Listing};
 use portbook_model::{Promise, PromiseFile};
@@ -16,58 +16,110 @@ use crate::import::FileProblem;
 /// A `port_config.json` that this process was told of or found.
 pub(crate) struct PromiseSource {
     path: PathBuf,
-    /// What the file looked like when the book last took it in by this process.
-    noted: Mutex<Option<Stamp>>,
+    /// What the file held when it was last read.
+    known: Mutex<Option<Known>>,
+}
+
+struct Known {
+    stamp: Stamp,
+    file: PromiseFile,
+    /// Whether the book has taken it in.
+    noted: bool,
 }
 
 /// What changes when a file does: enough to see that it need not be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stamp {
+struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
-    file: (u64, u64),
+    file: FileStamp,
+}
+
+/// The file and, since a time of modification can be put back, the time of its last change at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct FileStamp {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
 }
 
 impl Stamp {
+    /// Two changes within one tick of the file system's clock look alike: a younger file is read anew.
+    const TICK: Duration = Duration::from_millis(100);
+
     fn of(metadata: &fs::Metadata) -> Self {
         #[cfg(unix)]
         let file = {
             use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
+            FileStamp {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            }
         };
         #[cfg(not(unix))]
-        let file = (0, 0);
+        let file = FileStamp::default();
         Self {
             length: metadata.len(),
             modified: metadata.modified().ok(),
             file,
         }
     }
+
+    fn is_settled(&self) -> bool {
+        let age = self.modified.and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age > Self::TICK)
+    }
+}
+
+/// The promises as they are now.
+pub(crate) struct Current {
+    pub(crate) file: PromiseFile,
+    /// Whether the book, as far as this process knows, has not taken them in yet.
+    pub(crate) is_news: bool,
 }
 
 impl PromiseSource {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            noted: Mutex::new(None),
+            known: Mutex::new(None),
         }
     }
 
-    /// The file's promises, unless the book took in this very state of the file before.
-    pub(crate) fn news(&self) -> Result<Option<(PromiseFile, Stamp)>, Error> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's promises, read anew if the file has changed.
+    pub(crate) fn current(&self) -> Result<Current, Error> {
         let metadata = fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?;
         let stamp = Stamp::of(&metadata);
-        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.as_ref() == Some(&stamp) {
-            return Ok(None);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
+            return Ok(Current {
+                file: known.file.clone(),
+                is_news: !known.noted,
+            });
         }
-        drop(noted);
-        Ok(Some((self.read()?, stamp)))
+        let file = self.read()?;
+        *known = stamp.is_settled().then(|| Known {
+            stamp,
+            file: file.clone(),
+            noted: false,
+        });
+        Ok(Current {
+            file,
+            is_news: true,
+        })
     }
 
-    /// Notes that the book has taken in the file in this state.
-    pub(crate) fn note(&self, stamp: Stamp) {
-        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(stamp);
+    /// Notes that the book has taken in these promises.
+    pub(crate) fn note(&self, digest: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_mut().filter(|known| known.file.digest == digest) {
+            known.noted = true;
+        }
     }
 
     /// The file's promises. A file with one bad entry promises nothing: giving away what it may

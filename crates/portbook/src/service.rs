@@ -1,7 +1,7 @@
 //! The one entry point to a book.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -11,12 +11,13 @@ use portbook_model::{
     Match, Model, ModelPattern, Outcome, Policy, Pool, PoolName, PortSet, Ports, Recorded, Refusal,
     Resolution, Role, Space, SpaceBook, Span, Timestamp, resolve,
 };
+use portbook_sqlite::legacy::LegacyError;
 use portbook_store::{Filter, HistoryFilter, Reading, Store};
 
 use crate::check::Conflict;
 use crate::configuration::Configuration;
 use crate::import::{self, ImportReport};
-use crate::promises::PromiseSource;
+use crate::promises::{Current, PromiseSource};
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::writer::Writer;
@@ -50,6 +51,8 @@ pub struct PortAllocationService {
     space: Space,
     promises: Option<PromiseSource>,
     acquainted: Acquaintances,
+    /// The book's file, where it is one.
+    book: Option<PathBuf>,
 }
 
 /// The apps that this process has allocated: those that probably still stand when they ask again, so
@@ -108,6 +111,7 @@ impl PortAllocationService {
             space: configuration.space.value.clone(),
             promises: promises.map(|file| PromiseSource::new(file.value.clone())),
             acquainted: Acquaintances::default(),
+            book: open::sqlite_path(&configuration.store.value).ok(),
         }
     }
 
@@ -139,34 +143,55 @@ impl PortAllocationService {
 
     /// Gets or allocates ports for several apps in one atomic step: all of them or none.
     pub fn allocate(&self, request: &AllocationRequest) -> Result<Vec<Grant>, Error> {
-        let news = match &self.promises {
-            Some(source) => source.news()?,
-            None => None,
-        };
-        if news.is_none()
+        let promises = self
+            .promises
+            .as_ref()
+            .map(PromiseSource::current)
+            .transpose()?;
+        if !promises.as_ref().is_some_and(|promises| promises.is_news)
             && self.acquainted.may_stand(&request.apps)
             && let Some(grants) = self.standing(request)?
         {
             return Ok(grants);
         }
-        let mut asks = Vec::with_capacity(2);
-        let stamp = news.map(|(file, stamp)| {
-            asks.push(Ask::Promise { file });
-            stamp
-        });
-        asks.push(Ask::Allocate(request.clone()));
-        let mut outcomes = self.submit(asks)?;
-        if let (Some(source), Some(stamp)) = (&self.promises, stamp) {
-            source.note(stamp);
-        }
-        match outcomes.pop() {
-            Some(Ok(Outcome::Allocated(grants))) => {
+        match self.submit_knowing(promises, Ask::Allocate(request.clone()))? {
+            Ok(Outcome::Allocated(grants)) => {
                 self.acquainted.note(&request.apps);
                 Ok(grants)
             }
-            Some(Err(refusal)) => Err(refusal.into()),
+            Err(refusal) => Err(refusal.into()),
             other => Err(internal("grants", other)),
         }
+    }
+
+    fn promises_now(&self) -> Result<Option<Current>, Error> {
+        let Some(source) = &self.promises else {
+            return Ok(None);
+        };
+        self.refuse_own_book(source.path())?;
+        Ok(Some(source.current()?))
+    }
+
+    /// Has something carried out once the book knows what the file of pre-configured ports promises.
+    ///
+    /// The promises go along each time, which changes nothing where the book has them: another
+    /// process may have read an earlier state of the file and have been slower to tell of it.
+    fn submit_knowing(
+        &self,
+        promises: Option<Current>,
+        ask: Ask,
+    ) -> Result<Result<Outcome, Refusal>, Error> {
+        let digest = promises
+            .as_ref()
+            .map(|promises| promises.file.digest.clone());
+        let promise = promises.map(|promises| Ask::Promise {
+            file: promises.file,
+        });
+        let mut answers = self.submit(promise.into_iter().chain([ask]).collect())?;
+        if let (Some(source), Some(digest)) = (&self.promises, digest) {
+            source.note(&digest);
+        }
+        answers.pop().ok_or_else(|| internal("an answer", "none"))
     }
 
     /// The grants for apps that all hold what is asked already: no turn is needed for those.
@@ -182,8 +207,8 @@ impl PortAllocationService {
             .iter()
             .collect();
         roles.extend(request.roles.iter());
-        let now = self.now();
         let mut reading = self.reading()?;
+        let now = now(&mut *reading)?;
         let mut grants = Vec::with_capacity(request.apps.len());
         for app in &request.apps {
             let record = reading.app(&self.space, app)?;
@@ -213,21 +238,11 @@ impl PortAllocationService {
 
     /// What an app holds.
     pub fn get(&self, app: &AppKey) -> Result<Allocation, Error> {
-        let record = self.reading()?.app(&self.space, app)?;
-        match record {
-            Some(AppRecord::Held(allocation)) => self.unless_lapsed(allocation),
+        let mut reading = self.reading()?;
+        match reading.app(&self.space, app)? {
+            Some(AppRecord::Held(allocation)) => unless_lapsed(allocation, now(&mut *reading)?),
             Some(AppRecord::Former(former)) => Err(Error::NotFound(former.app)),
             None => Err(Error::NotFound(app.clone())),
-        }
-    }
-
-    fn unless_lapsed(&self, allocation: Allocation) -> Result<Allocation, Error> {
-        match allocation.lease {
-            Some(lease) if allocation.has_lapsed(self.now()) => Err(Error::Lapsed {
-                app: allocation.app,
-                ended: lease.expires_at,
-            }),
-            _ => Ok(allocation),
         }
     }
 
@@ -238,8 +253,9 @@ impl PortAllocationService {
             models: None,
             number: Some(number),
         };
-        let now = self.now();
-        let mut candidates = self.reading()?.allocations(&filter)?;
+        let mut reading = self.reading()?;
+        let now = now(&mut *reading)?;
+        let mut candidates = reading.allocations(&filter)?;
         candidates.retain(|allocation| !allocation.has_lapsed(now));
         let models: Vec<Model> = candidates
             .iter()
@@ -305,8 +321,9 @@ impl PortAllocationService {
             models,
             number: None,
         };
-        let now = self.now();
-        let mut allocations = self.reading()?.allocations(&filter)?;
+        let mut reading = self.reading()?;
+        let now = now(&mut *reading)?;
+        let mut allocations = reading.allocations(&filter)?;
         allocations.retain(|allocation| !allocation.has_lapsed(now));
         Ok(allocations)
     }
@@ -359,7 +376,10 @@ impl PortAllocationService {
     /// Every conflict, with or without a look at this host.
     pub fn check(&self, host: bool) -> Result<Vec<Conflict>, Error> {
         let known = match &self.promises {
-            Some(source) => Some(source.read()?),
+            Some(source) => {
+                self.refuse_own_book(source.path())?;
+                Some(source.read()?)
+            }
             None => None,
         };
         crate::check::conflicts(
@@ -412,7 +432,9 @@ impl PortAllocationService {
     }
 
     fn space_book(&self) -> Result<SpaceBook, Error> {
-        Ok(self.reading()?.space(&self.space, self.now())?)
+        // How long ports have rested is no matter of the line.
+        let released_after = Timestamp::from_millis(i64::MAX);
+        Ok(self.reading()?.space(&self.space, released_after)?)
     }
 
     /// The pools, by name.
@@ -439,22 +461,43 @@ impl PortAllocationService {
     /// Registers the apps that a file names, all of them or none: a `port_config.json`, an earlier
     /// SQLite database, or an export of portbook's.
     pub fn import(&self, path: &Path) -> Result<ImportReport, Error> {
+        self.refuse_own_book(path)?;
         let file = import::File::read(path)?;
-        let problems = file.problems(&mut *self.reading()?, &self.space)?;
-        if !problems.is_empty() {
+        // A file that cannot stand is told of whole, with what the book has against its other entries.
+        // Anything else is decided in the turn.
+        if file.has_problems() {
+            let problems = file.problems(&mut *self.reading()?, &self.space)?;
             return Err(file.refused(problems));
         }
+        let promises = self
+            .promises
+            .as_ref()
+            .map(PromiseSource::current)
+            .transpose()?;
         let entries = file.entries();
-        match self.submit(vec![Ask::Import { entries }])?.pop() {
-            Some(Ok(Outcome::Imported {
+        match self.submit_knowing(promises, Ask::Import { entries })? {
+            Ok(Outcome::Imported {
                 registered,
                 unchanged,
-            })) => Ok(file.report(registered, unchanged)),
-            // Somebody took a port between the look and the turn.
-            Some(Err(Refusal::Import(problems))) => Err(file.refused(file.located(&problems))),
-            Some(Err(refusal)) => Err(refusal.into()),
+            }) => Ok(file.report(registered, unchanged)),
+            Err(Refusal::Import(problems)) => Err(file.refused(file.located(&problems))),
+            Err(refusal) => Err(refusal.into()),
             other => Err(internal("an import", other)),
         }
+    }
+
+    /// The book's own file must not be opened beside SQLite: closing it again would drop every lock
+    /// that this process has on it (fcntl(2), "Record locking").
+    fn refuse_own_book(&self, path: &Path) -> Result<(), Error> {
+        let same = self
+            .book
+            .as_deref()
+            .is_some_and(|book| is_one_file(book, path));
+        if same {
+            let path = path.display().to_string();
+            return Err(LegacyError::OwnBook { path }.into());
+        }
+        Ok(())
     }
 
     /// Lets the promises of a file go that the book knows; `false` when it knows of none.
@@ -480,10 +523,6 @@ impl PortAllocationService {
         Ok(self.writer.store().read()?)
     }
 
-    fn now(&self) -> Timestamp {
-        std::time::SystemTime::now().into()
-    }
-
     fn submit(&self, asks: Vec<Ask>) -> Result<Vec<Result<Outcome, Refusal>>, Error> {
         let command = |ask| Command {
             space: self.space.clone(),
@@ -500,9 +539,42 @@ impl PortAllocationService {
     }
 }
 
+/// The time that the book goes by: a clock that was put back does not bring a lease back to life.
+fn now(reading: &mut dyn Reading) -> Result<Timestamp, Error> {
+    let wall: Timestamp = std::time::SystemTime::now().into();
+    Ok(wall.max(reading.head()?.changed_at))
+}
+
+fn unless_lapsed(allocation: Allocation, now: Timestamp) -> Result<Allocation, Error> {
+    match allocation.lease {
+        Some(lease) if allocation.has_lapsed(now) => Err(Error::Lapsed {
+            app: allocation.app,
+            ended: lease.expires_at,
+        }),
+        _ => Ok(allocation),
+    }
+}
+
 fn app_key(model: &str, app_num: u32) -> Result<AppKey, Error> {
     let number = AppNumber::try_from(i64::from(app_num))?;
     Ok(AppKey::new(Model::new(model)?, number))
+}
+
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |path: &Path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        id(one).is_some_and(|one| Some(one) == id(other))
+    }
+    #[cfg(not(unix))]
+    {
+        one.canonicalize()
+            .is_ok_and(|one| Ok(one) == other.canonicalize().map_err(|_| ()))
+    }
 }
 
 fn internal(wanted: &str, got: impl std::fmt::Debug) -> Error {

@@ -44,7 +44,17 @@ pub(crate) struct Writer {
     rules: Rules,
     actor: String,
     queue: Mutex<Queue>,
-    known: Mutex<Option<Book>>,
+    memory: Mutex<Memory>,
+}
+
+/// What the writer keeps between commits.
+#[derive(Default)]
+struct Memory {
+    /// The spaces as far as they were read; nothing after whatever went wrong.
+    book: Option<Book>,
+    /// The furthest that the book was seen: never forgotten, so that a book that went back is noticed
+    /// whatever happened in between.
+    seen: Option<Head>,
 }
 
 #[derive(Default)]
@@ -111,7 +121,7 @@ impl Writer {
             rules,
             actor,
             queue: Mutex::new(Queue::default()),
-            known: Mutex::new(None),
+            memory: Mutex::default(),
         }
     }
 
@@ -179,26 +189,20 @@ impl Writer {
 
     /// Plans and commits until the book takes it.
     fn carry_out(&self, commands: &[Command]) -> Result<Answers, Error> {
-        let mut known = lock(&self.known);
+        let mut memory = lock(&self.memory);
         let mut reason = String::new();
         for _ in 0..MOST_TRIES {
-            // Whatever goes wrong from here on, what is known of the book is read anew next time.
-            let memory = known.take();
-            let seen = memory.as_ref().map(|book| book.head.clone());
             let mut turn = self.store.turn(PATIENCE)?;
-            let mut book = match self.catch_up(&mut *turn, memory) {
-                Ok(book) => book,
-                Err(error @ (Error::WentBack { .. } | Error::Replaced { .. })) => {
-                    *known = seen.map(Book::new);
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-            };
+            let head = turn.head()?;
+            self.check_continuity(memory.seen.as_ref(), &head)?;
+            memory.seen = Some(head.clone());
+            // Whatever goes wrong from here on, the book is read anew next time.
+            let mut book = self.catch_up(&mut *turn, memory.book.take(), head)?;
             let expected = book.head.revision;
             let now = book.clock(SystemTime::now().into());
             let plan = self.plan(&mut *turn, &mut book, commands, now)?;
             if plan.changes.is_empty() {
-                *known = Some(book);
+                memory.book = Some(book);
                 return Ok(plan.answers);
             }
             let batch = Batch {
@@ -222,7 +226,8 @@ impl Writer {
             }
             book.head.revision = expected.after(batch.changes.len());
             book.head.changed_at = now;
-            *known = Some(book);
+            memory.seen = Some(book.head.clone());
+            memory.book = Some(book);
             return Ok(plan.answers);
         }
         Err(Error::Contended {
@@ -246,12 +251,10 @@ impl Writer {
     }
 
     /// What was known of the book, brought up to the turn's revision.
-    fn catch_up(&self, turn: &mut dyn Turn, memory: Option<Book>) -> Result<Book, Error> {
-        let head = turn.head()?;
-        let Some(mut book) = memory else {
+    fn catch_up(&self, turn: &mut dyn Turn, book: Option<Book>, head: Head) -> Result<Book, Error> {
+        let Some(mut book) = book else {
             return Ok(Book::new(head));
         };
-        self.check_continuity(&book.head, &head)?;
         let behind = head.revision.0 - book.head.revision.0;
         if behind > MOST_CHANGES_FOLLOWED {
             return Ok(Book::new(head));
@@ -267,7 +270,8 @@ impl Writer {
         Ok(book)
     }
 
-    fn check_continuity(&self, seen: &Head, found: &Head) -> Result<(), Error> {
+    fn check_continuity(&self, seen: Option<&Head>, found: &Head) -> Result<(), Error> {
+        let Some(seen) = seen else { return Ok(()) };
         let location = self.store.location();
         if seen.book != found.book {
             return Err(Error::Replaced {

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &History, service: &PortAllocationService, output: 
             .collect();
         output.answer_json(&records)?;
     } else if history.is_empty() {
-        output.note("nothing has happened");
+        output.note("no change is asked for, or none has happened");
     } else {
         table(&history, output)?;
     }

@@ -70,7 +70,8 @@ pub fn import_problems(space: &SpaceBook, entries: &[ImportEntry]) -> Vec<Import
             }
         }
         match space.allocation(&entry.app) {
-            Some(allocation) if allocation.ports == entry.ports => {}
+            // A file need not know of roles that the app got since.
+            Some(allocation) if has_all(&allocation.ports, &entry.ports) => {}
             Some(allocation) => found(ImportFault::HoldsOthers {
                 app: entry.app.clone(),
                 held: describe(&allocation.ports),
@@ -79,6 +80,12 @@ pub fn import_problems(space: &SpaceBook, entries: &[ImportEntry]) -> Vec<Import
         }
     }
     problems
+}
+
+fn has_all(held: &Ports, named: &Ports) -> bool {
+    named
+        .iter()
+        .all(|(role, port)| held.get(role) == Some(port))
 }
 
 fn unavailable(space: &SpaceBook, entry: &ImportEntry) -> Vec<ImportFault> {

@@ -128,7 +128,11 @@ impl Draft<'_> {
                     cause: ReleaseCause::Asked,
                 });
             }
-            released.push((app.clone(), held.map(|allocation| allocation.ports)));
+            let app = held
+                .as_ref()
+                .map_or(app, |allocation| &allocation.app)
+                .clone();
+            released.push((app, held.map(|allocation| allocation.ports)));
         }
         Outcome::Released(released)
     }
