@@ -143,11 +143,7 @@ impl PortAllocationService {
 
     /// Gets or allocates ports for several apps in one atomic step: all of them or none.
     pub fn allocate(&self, request: &AllocationRequest) -> Result<Vec<Grant>, Error> {
-        let promises = self
-            .promises
-            .as_ref()
-            .map(PromiseSource::current)
-            .transpose()?;
+        let promises = self.promises_now()?;
         if !promises.as_ref().is_some_and(|promises| promises.is_news)
             && self.acquainted.may_stand(&request.apps)
             && let Some(grants) = self.standing(request)?
@@ -469,11 +465,7 @@ impl PortAllocationService {
             let problems = file.problems(&mut *self.reading()?, &self.space)?;
             return Err(file.refused(problems));
         }
-        let promises = self
-            .promises
-            .as_ref()
-            .map(PromiseSource::current)
-            .transpose()?;
+        let promises = self.promises_now()?;
         let entries = file.entries();
         match self.submit_knowing(promises, Ask::Import { entries })? {
             Ok(Outcome::Imported {
