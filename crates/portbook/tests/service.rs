@@ -1,5 +1,8 @@
 //! Promises of the service that need one process to live through something.
 
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
