@@ -78,7 +78,8 @@ pub fn run() -> Outcome {
 /// folder.
 fn program() -> Result<PathBuf, Failure> {
     if let Some(named) = std::env::var_os("PORTBOOK") {
-        return Ok(PathBuf::from(named));
+        // The runs have a working directory of their own.
+        return Ok(std::path::absolute(named)?);
     }
     let path = std::env::current_exe()?.with_file_name("portbook");
     if !path.exists() {
