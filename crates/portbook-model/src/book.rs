@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppKey, Change, Model, Pool, PoolName, Port, PortSet, Promises, Role, Source, Space, Span,
-    Timestamp,
+    AppKey, Change, Model, Notes, Pool, PoolName, Port, PortSet, Promises, Role, Source, Space,
+    Span, Timestamp,
 };
 
 /// Every role's port of one app.
@@ -79,6 +79,8 @@ pub struct Allocation {
     pub updated_at: Timestamp,
     /// Its end, if it has one.
     pub lease: Option<Lease>,
+    /// What else the book remembers of the app.
+    pub notes: Notes,
 }
 
 impl Allocation {
@@ -222,6 +224,7 @@ impl SpaceBook {
                     created_at: created_at.unwrap_or(at),
                     updated_at: at,
                     lease: *lease,
+                    notes: Notes::default(),
                 };
                 self.apps.insert(app.clone(), AppRecord::Held(allocation));
             }
@@ -233,15 +236,7 @@ impl SpaceBook {
                 }
             }
             Change::Released { app, ports, .. } => {
-                for port in ports.values() {
-                    self.taken.remove(*port);
-                    self.owners.remove(port);
-                    let rest = Rest {
-                        since: at,
-                        by: app.clone(),
-                    };
-                    self.rests.insert(*port, rest);
-                }
+                self.vacate(app, ports, at);
                 let former = FormerAllocation {
                     app: app.clone(),
                     ports: ports.clone(),
@@ -255,6 +250,23 @@ impl SpaceBook {
                     allocation.updated_at = at;
                 }
             }
+            Change::Noted { app, notes } => {
+                if let Some(AppRecord::Held(allocation)) = self.apps.get_mut(app) {
+                    allocation.notes = notes.clone();
+                    allocation.updated_at = at;
+                }
+            }
+            Change::Moved { app, from, to, .. } => {
+                self.vacate(app, from, at);
+                self.claim(app, to);
+                if let Some(AppRecord::Held(allocation)) = self.apps.get_mut(app) {
+                    for role in from.keys() {
+                        allocation.ports.remove(role);
+                    }
+                    allocation.ports.extend(to.clone());
+                    allocation.updated_at = at;
+                }
+            }
             Change::Promised { file } => self.promises.set(file.clone()),
             Change::Unpromised { source } => self.promises.forget(source),
             Change::PoolAdded { pool } => {
@@ -263,6 +275,18 @@ impl SpaceBook {
             Change::PoolRemoved { pool } => {
                 self.pools.remove(&pool.name);
             }
+        }
+    }
+
+    fn vacate(&mut self, app: &AppKey, ports: &Ports, at: Timestamp) {
+        for port in ports.values() {
+            self.taken.remove(*port);
+            self.owners.remove(port);
+            let rest = Rest {
+                since: at,
+                by: app.clone(),
+            };
+            self.rests.insert(*port, rest);
         }
     }
 

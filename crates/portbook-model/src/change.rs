@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppKey, Lease, Pool, Ports, PromiseFile, Revision, Space, Timestamp};
+use crate::{AppKey, Lease, Notes, Pool, Ports, PromiseFile, Revision, Space, Timestamp};
 
 /// How an allocation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +67,10 @@ pub enum ReleaseCause {
     Asked,
     /// The lease ended.
     LeaseEnded,
+    /// The app's directory was gone for longer than the grace.
+    DirectoryGone,
+    /// The command that the app was made for has ended.
+    RunEnded,
 }
 
 impl ReleaseCause {
@@ -75,6 +79,8 @@ impl ReleaseCause {
         match self {
             ReleaseCause::Asked => "asked",
             ReleaseCause::LeaseEnded => "lease-ended",
+            ReleaseCause::DirectoryGone => "directory-gone",
+            ReleaseCause::RunEnded => "run-ended",
         }
     }
 }
@@ -125,6 +131,27 @@ pub enum Change {
         /// The lease from now on.
         lease: Lease,
     },
+    /// What the book remembers of an app became this.
+    Noted {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// All that is remembered from now on.
+        notes: Notes,
+    },
+    /// An app left some of its ports for others. Where apps change places in a circle, one of two
+    /// such changes has no destination, and the other nothing that was left.
+    Moved {
+        /// The app.
+        #[serde(flatten)]
+        app: AppKey,
+        /// The ports it left.
+        from: Ports,
+        /// The ports it has instead.
+        to: Ports,
+        /// Why.
+        why: String,
+    },
     /// A file of pre-configured ports became known, or was found changed: its promises replace those
     /// it made before.
     Promised {
@@ -155,7 +182,9 @@ impl Change {
             Change::Allocated { app, .. }
             | Change::Extended { app, .. }
             | Change::Released { app, .. }
-            | Change::Renewed { app, .. } => Some(app),
+            | Change::Renewed { app, .. }
+            | Change::Noted { app, .. }
+            | Change::Moved { app, .. } => Some(app),
             Change::Promised { .. }
             | Change::Unpromised { .. }
             | Change::PoolAdded { .. }
@@ -170,6 +199,8 @@ impl Change {
             Change::Extended { .. } => "extended",
             Change::Released { .. } => "released",
             Change::Renewed { .. } => "renewed",
+            Change::Noted { .. } => "noted",
+            Change::Moved { .. } => "moved",
             Change::Promised { .. } => "promised",
             Change::Unpromised { .. } => "unpromised",
             Change::PoolAdded { .. } => "pool-added",

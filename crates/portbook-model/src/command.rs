@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Allocation, AppKey, Explanation, Ineligible, Pool, PoolName, Port, PortRange, PortSet,
-    PortStretch, Ports, PromiseFile, Role, Space, Span, Timestamp,
+    Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange, PortSet,
+    PortStretch, Ports, PromiseFile, ReleaseCause, Role, Space, Span, Timestamp,
 };
 
 /// A wish to change the book, in one space.
@@ -25,6 +25,22 @@ pub enum Ask {
     Release {
         /// The apps.
         apps: Vec<AppKey>,
+    },
+    /// To give back what apps hold whose end was found out by a look at them: only where the
+    /// allocation is still as it was then, so that nobody who came back meanwhile loses its ports.
+    Reclaim {
+        /// The allocations as they were seen, and why they end.
+        orphans: Vec<(Allocation, ReleaseCause)>,
+    },
+    /// To remember something of apps; one that holds nothing is passed over.
+    Note {
+        /// The apps and what to remember.
+        notes: Vec<(AppKey, Note)>,
+    },
+    /// To move ports: all of them or none.
+    Move {
+        /// Which, and where to.
+        moves: Vec<Move>,
     },
     /// To move the end of an app's lease to `ttl` from now, or to the lease's own length from now.
     Renew {
@@ -60,6 +76,34 @@ pub enum Ask {
         /// Its name.
         name: PoolName,
     },
+}
+
+/// One role's port of an app that is to get another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// The app.
+    pub app: AppKey,
+    /// The role.
+    pub role: Role,
+    /// The port it has, as the asker supposes.
+    pub from: Port,
+    /// The port it is to have; `None`: the lowest eligible one.
+    pub to: Option<Port>,
+    /// Why, for the history.
+    pub why: String,
+}
+
+/// An app whose ports were moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedApp {
+    /// The app.
+    pub app: AppKey,
+    /// The ports it left.
+    pub from: Ports,
+    /// The ports it has instead.
+    pub to: Ports,
+    /// Why.
+    pub why: String,
 }
 
 /// Which ports are wanted for which apps.
@@ -108,6 +152,12 @@ pub enum Outcome {
     Allocated(Vec<Grant>),
     /// For each app asked for, in that order, what it gave back; `None`: it held nothing.
     Released(Vec<(AppKey, Option<Ports>)>),
+    /// Of the orphans, those that were reclaimed, in that order.
+    Reclaimed(Vec<AppKey>),
+    /// How many apps have a note that they did not have.
+    Noted(usize),
+    /// The apps whose ports were moved.
+    Moved(Vec<MovedApp>),
     /// The allocation with its new end.
     Renewed(Allocation),
     /// What was reclaimed.
@@ -180,6 +230,24 @@ pub enum Refusal {
         /// What was asked.
         wanted: Port,
     },
+    /// A port to be moved that the app does not hold, or not any more.
+    #[error(
+        "{app} does not hold {supposed} as its {role}{instead}",
+        instead = .held.map(|held| format!(", but {held}")).unwrap_or_default()
+    )]
+    NotHeldAsSupposed {
+        /// The app.
+        app: AppKey,
+        /// The role.
+        role: Role,
+        /// What it was supposed to hold.
+        supposed: Port,
+        /// What it holds.
+        held: Option<Port>,
+    },
+    /// A move without a destination.
+    #[error("nothing of {0} is to be moved")]
+    NothingToMove(AppKey),
     /// No slot is left.
     #[error("no eligible port is left for {app}: {exhaustion}", app = .0.app, exhaustion = .0)]
     Exhausted(Box<Exhaustion>),
@@ -375,6 +443,19 @@ impl Needs {
                     needs.every_owner |= request.explain;
                 }
                 Ask::Release { apps } => needs.apps.extend(apps.iter().cloned()),
+                Ask::Reclaim { orphans } => {
+                    let apps = orphans.iter().map(|(seen, _)| seen.app.clone());
+                    needs.apps.extend(apps);
+                }
+                Ask::Note { notes } => {
+                    needs.apps.extend(notes.iter().map(|(app, _)| app.clone()));
+                }
+                Ask::Move { moves } => {
+                    for step in moves {
+                        needs.apps.insert(step.app.clone());
+                        needs.owners.extend(step.to);
+                    }
+                }
                 Ask::Renew { app, .. } => {
                     needs.apps.insert(app.clone());
                 }

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | what is a port, a range, a set of ports | `port` |
 //! | what is a model, an app, a role, a space | `app` |
-//! | what does the planner see of the book | `book`, `promise`, `pool` |
+//! | what does the planner see of the book | `book`, `notes`, `promise`, `pool` |
 //! | what can be asked, what is answered | `command` |
 //! | what can happen | `change` |
 //! | which rules apply | `policy`, `browsers`, `host` |
@@ -22,6 +22,7 @@ mod browsers;
 mod change;
 mod command;
 mod host;
+mod notes;
 pub mod plan;
 mod policy;
 mod pool;
@@ -42,9 +43,10 @@ pub use browsers::browser_blocked;
 pub use change::{Batch, Change, CommitId, Recorded, ReleaseCause, Source, SpaceChange};
 pub use command::{
     AllocationRequest, Ask, Command, Exhaustion, Grant, ImportEntry, ImportFault, ImportProblem,
-    Needs, Outcome, RangeUse, Refusal,
+    Move, MovedApp, Needs, Outcome, RangeUse, Refusal,
 };
 pub use host::{Holder, HostUnknown, HostView, Process, SocketUse, Transport, UncheckedHost};
+pub use notes::{AppDirectory, Note, Notes, ProcessIdentity, Run};
 pub use plan::{Explanation, Ineligible, PassedOver, Plan, import_problems, plan};
 pub use policy::{BlockedBy, InvalidPolicy, Policy};
 pub use pool::{InvalidModelPattern, ModelPattern, Pool};

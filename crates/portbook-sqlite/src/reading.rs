@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use portbook_model::{
     Allocation, AppKey, AppNumber, AppRecord, BookId, Change, CommitId, FormerAllocation, Head,
-    Lease, Model, ModelPattern, Needs, Owner, Pool, PoolName, Port, PortStretch, Ports,
+    Lease, Model, ModelPattern, Needs, Notes, Owner, Pool, PoolName, Port, PortStretch, Ports,
     PromiseFile, Recorded, Rest, Revision, Role, Source, Space, SpaceBook, Span, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, StoreError};
@@ -30,7 +30,7 @@ pub(crate) struct View<'a> {
 /// port, one for an app without.
 const APP_ROWS: &str = "
     SELECT apps.id, identity, app_num, model, state, source, created_at, updated_at, expires_at, ttl,
-           former_ports, released_at, ports.port, ports.role
+           former_ports, released_at, ports.port, ports.role, notes
     FROM apps LEFT JOIN ports ON ports.app_id = apps.id AND ports.space = apps.space";
 
 /// What a value that makes no sense is, in words.
@@ -378,6 +378,10 @@ fn app_record(row: &Row<'_>) -> Result<AppRecord, Nonsense> {
             created_at: Timestamp::from_millis(column(row, 6)?),
             updated_at: Timestamp::from_millis(column(row, 7)?),
             lease: lease(row)?,
+            notes: match column::<Option<String>>(row, 14)? {
+                Some(notes) => json(&notes)?,
+                None => Notes::default(),
+            },
         })),
         "former" => Ok(AppRecord::Former(FormerAllocation {
             app,

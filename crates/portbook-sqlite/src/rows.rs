@@ -136,6 +136,22 @@ impl SpaceRows<'_> {
             }
             Change::Released { app, ports, .. } => self.release(app, ports),
             Change::Renewed { app, lease } => self.renew(app, *lease),
+            Change::Noted { app, notes } => {
+                let id = self.held(app)?;
+                let notes = (!notes.is_empty()).then(|| json(notes)).transpose()?;
+                self.sqlite
+                    .prepare_cached("UPDATE apps SET notes = ?1, updated_at = ?2 WHERE id = ?3")?
+                    .execute(params![notes, self.at.millis(), id])?;
+                Ok(())
+            }
+            Change::Moved { app, from, to, .. } => {
+                let id = self.held(app)?;
+                self.vacate(app, id, from)?;
+                self.sqlite
+                    .prepare_cached("UPDATE apps SET updated_at = ?1 WHERE id = ?2")?
+                    .execute(params![self.at.millis(), id])?;
+                self.claim(app, id, to)
+            }
             Change::Promised { file } => self.promise(file),
             Change::Unpromised { source } => {
                 let gone = self
@@ -247,9 +263,8 @@ impl SpaceRows<'_> {
         }
     }
 
-    /// Takes away what the app holds, and nothing else.
-    fn release(&self, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
-        let id = self.held(app)?;
+    /// Takes some of an app's ports away.
+    fn vacate(&self, app: &AppKey, id: i64, ports: &Ports) -> Result<(), Refused> {
         for (role, port) in ports {
             let gone = self
                 .sqlite
@@ -272,6 +287,13 @@ impl SpaceRows<'_> {
                     app.number.get(),
                 ])?;
         }
+        Ok(())
+    }
+
+    /// Takes away what the app holds, and nothing else.
+    fn release(&self, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
+        let id = self.held(app)?;
+        self.vacate(app, id, ports)?;
         let left = self
             .sqlite
             .prepare_cached("SELECT 1 FROM ports WHERE app_id = ?1")?
@@ -284,7 +306,7 @@ impl SpaceRows<'_> {
         self.sqlite
             .prepare_cached(
                 "UPDATE apps SET model = ?1, state = 'former', former_ports = ?2, released_at = ?3, updated_at = ?3,
-                     expires_at = NULL, ttl = NULL
+                     expires_at = NULL, ttl = NULL, notes = NULL
                  WHERE id = ?4",
             )?
             .execute(params![

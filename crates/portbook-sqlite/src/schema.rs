@@ -15,7 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) const APPLICATION_ID: i64 = 0x5042_6f6b;
 
 /// Each of these makes a book of one schema one of the next; the first makes it of an empty file.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, SECOND];
 
 /// The schema that this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -111,6 +111,8 @@ FROM apps
 WHERE state = 'held' AND space = 'default';
 INSERT INTO head VALUES (1, lower(hex(randomblob(16))), 0, 0);
 ";
+
+const SECOND: &str = "ALTER TABLE apps ADD COLUMN notes TEXT";
 
 /// Makes an empty database a book.
 pub(crate) fn build(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use portbook_model::{
     Allocation, AppKey, AppRecord, Batch, BookId, Change, CommitId, FormerAllocation, Head, Lease,
-    Model, Needs, Owner, Pool, PoolName, Port, Ports, PromiseFile, Recorded, Rest, Revision, Role,
-    Source, Space, SpaceBook, SpaceChange, Timestamp,
+    Model, Needs, Notes, Owner, Pool, PoolName, Port, Ports, PromiseFile, Recorded, Rest, Revision,
+    Role, Source, Space, SpaceBook, SpaceChange, Timestamp,
 };
 
 use crate::{Audit, Claim, CommitError, Filter, HistoryFilter, Reading, Store, StoreError, Turn};
@@ -228,6 +228,7 @@ struct HeldRow {
     created_at: Timestamp,
     updated_at: Timestamp,
     lease: Option<Lease>,
+    notes: Notes,
 }
 
 fn refused(reason: String) -> CommitError {
@@ -250,6 +251,7 @@ impl Rows {
                     created_at: created_at.unwrap_or(at),
                     updated_at: at,
                     lease: *lease,
+                    notes: Notes::default(),
                 };
                 if self.held.insert(app.clone(), row).is_some() {
                     return Err(refused(format!("{app} has an allocation already")));
@@ -267,6 +269,17 @@ impl Rows {
                 row.lease = Some(*lease);
                 row.updated_at = at;
                 Ok(())
+            }
+            Change::Noted { app, notes } => {
+                let row = self.held_row(app)?;
+                row.notes = notes.clone();
+                row.updated_at = at;
+                Ok(())
+            }
+            Change::Moved { app, from, to, .. } => {
+                self.held_row(app)?.updated_at = at;
+                self.vacate(app, from, at)?;
+                self.claim(app, to)
             }
             Change::Promised { file } => {
                 self.promises.insert(file.source.clone(), file.clone());
@@ -326,12 +339,7 @@ impl Rows {
             )));
         }
         for port in ports.values() {
-            self.ports.remove(port);
-            let rest = Rest {
-                since: at,
-                by: app.clone(),
-            };
-            self.rests.insert(*port, rest);
+            self.rest(app, *port, at);
         }
         let former = FormerAllocation {
             app: app.clone(),
@@ -342,6 +350,27 @@ impl Rows {
         Ok(())
     }
 
+    /// Takes some of an app's ports away.
+    fn vacate(&mut self, app: &AppKey, ports: &Ports, at: Timestamp) -> Result<(), CommitError> {
+        for (role, port) in ports {
+            let roles = self.roles.entry(app.clone()).or_default();
+            if roles.remove(role) != Some(*port) {
+                return Err(refused(format!("{app} does not hold {port} as its {role}")));
+            }
+            self.rest(app, *port, at);
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, app: &AppKey, port: Port, at: Timestamp) {
+        self.ports.remove(&port);
+        let rest = Rest {
+            since: at,
+            by: app.clone(),
+        };
+        self.rests.insert(port, rest);
+    }
+
     fn allocation(&self, row: &HeldRow) -> Allocation {
         Allocation {
             app: row.app.clone(),
@@ -350,6 +379,7 @@ impl Rows {
             created_at: row.created_at,
             updated_at: row.updated_at,
             lease: row.lease,
+            notes: row.notes.clone(),
         }
     }
 

@@ -254,6 +254,11 @@ fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
                     .or_default()
                     .extend(ports.clone());
             }
+            Change::Moved { app, from, to, .. } => {
+                let ports = expected.entry(app.clone()).or_default();
+                ports.retain(|role, _| !from.contains_key(role));
+                ports.extend(to.clone());
+            }
             Change::Released { app, .. } => {
                 expected.remove(app);
             }

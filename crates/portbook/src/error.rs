@@ -307,6 +307,8 @@ fn refusal_class(refusal: &Refusal) -> (Failure, &'static str) {
         Refusal::PinsForSeveral(_) | Refusal::PinnedTwice(_) => (Failure::Input, "bad-ports"),
         Refusal::ZeroTtl => (Failure::Input, "bad-ttl"),
         Refusal::PinTaken { .. } | Refusal::PinDiffers { .. } => (Failure::No, "port-taken"),
+        Refusal::NotHeldAsSupposed { .. } => (Failure::No, "not-held"),
+        Refusal::NothingToMove(_) => (Failure::Input, "bad-ports"),
         Refusal::Exhausted(_) => (Failure::Exhausted, "exhausted"),
         Refusal::NothingToRenew(_) => (Failure::No, "not-found"),
         Refusal::NoLease(_) => (Failure::No, "no-lease"),
@@ -329,6 +331,7 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
             ..
         } => "if that is the app itself, add --no-host-check",
         Refusal::PinTaken { .. } => "leave --ports out to get the lowest free ports",
+        Refusal::NotHeldAsSupposed { .. } => "somebody changed it meanwhile: look again",
         Refusal::PinDiffers { .. } => "release the app first, then ask for the ports",
         Refusal::Exhausted(_) => {
             "release apps that are gone, widen the ranges in the configuration, or use another --space"

@@ -8,8 +8,9 @@ use std::sync::{PoisonError, RwLock};
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, HostView,
-    Match, Model, ModelPattern, Outcome, Policy, Pool, PoolName, PortSet, Ports, Recorded, Refusal,
-    Resolution, Role, Space, SpaceBook, Span, Timestamp, resolve,
+    Match, Model, ModelPattern, Move, MovedApp, Note, Outcome, Policy, Pool, PoolName, PortSet,
+    Ports, Recorded, Refusal, ReleaseCause, Resolution, Role, Space, SpaceBook, Span, Timestamp,
+    resolve,
 };
 use portbook_sqlite::legacy::LegacyError;
 use portbook_store::{Filter, HistoryFilter, Reading, Store};
@@ -293,6 +294,45 @@ impl PortAllocationService {
         match self.ask(Ask::Release { apps })? {
             Outcome::Released(released) => Ok(released),
             other => Err(internal("releases", other)),
+        }
+    }
+
+    /// Gives back what apps hold whose end was found out, where the allocation is still as it was seen,
+    /// and says whose was.
+    pub fn reclaim(&self, orphans: Vec<(Allocation, ReleaseCause)>) -> Result<Vec<AppKey>, Error> {
+        match self.ask(Ask::Reclaim { orphans })? {
+            Outcome::Reclaimed(reclaimed) => Ok(reclaimed),
+            other => Err(internal("reclaimed apps", other)),
+        }
+    }
+
+    /// Has the book remember something of apps, in one atomic step, and says of how many it is news. An
+    /// app that holds nothing is passed over.
+    pub fn note(&self, notes: Vec<(AppKey, Note)>) -> Result<usize, Error> {
+        match self.ask(Ask::Note { notes })? {
+            Outcome::Noted(noted) => Ok(noted),
+            other => Err(internal("notes", other)),
+        }
+    }
+
+    /// Moves ports: all of them, in one atomic step, or none.
+    pub fn relocate(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
+        match self.ask(Ask::Move { moves })? {
+            Outcome::Moved(moved) => Ok(moved),
+            other => Err(internal("moved apps", other)),
+        }
+    }
+
+    /// What [`relocate`](Self::relocate) would do now.
+    pub fn preview_relocation(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
+        let command = Command {
+            space: self.space.clone(),
+            ask: Ask::Move { moves },
+        };
+        match self.writer.preview(&[command])?.pop() {
+            Some(Ok(Outcome::Moved(moved))) => Ok(moved),
+            Some(Err(refusal)) => Err(refusal.into()),
+            other => Err(internal("moved apps", other)),
         }
     }
 

@@ -17,7 +17,7 @@ use portbook_model::{
     Ask, Batch, Book, Command, CommitId, Head, Needs, Outcome, Plan, Refusal, Revision, Timestamp,
     plan,
 };
-use portbook_store::{CommitError, Store, Turn};
+use portbook_store::{CommitError, Reading, Store, Turn};
 
 use crate::Error;
 use crate::rules::Rules;
@@ -149,6 +149,14 @@ impl Writer {
             Some(Err(error)) => Err(Error::Shared(error)),
             None => Err(Error::Internal("a request got lost".to_owned())),
         }
+    }
+
+    /// The answers that the commands would get now, without anything happening.
+    pub(crate) fn preview(&self, commands: &[Command]) -> Result<Answers, Error> {
+        let mut reading = self.store.read()?;
+        let mut book = Book::new(reading.head()?);
+        let now = book.clock(SystemTime::now().into());
+        Ok(self.plan(&mut *reading, &mut book, commands, now)?.answers)
     }
 
     fn enqueue(&self, ticket: &Arc<Ticket>) -> Result<bool, Error> {
@@ -290,17 +298,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Plans the commands on the turn's reading, after the reclaiming of every lease that has ended.
+    /// Plans the commands on one reading, after the reclaiming of every lease that has ended.
     fn plan(
         &self,
-        turn: &mut dyn Turn,
+        reading: &mut dyn Reading,
         book: &mut Book,
         commands: &[Command],
         now: Timestamp,
     ) -> Result<Plan, Error> {
         let mut needs = Needs::of(commands);
         let mut lapsed = BTreeSet::new();
-        for (space, app) in turn.lapsed(now)? {
+        for (space, app) in reading.lapsed(now)? {
             needs.entry(space.clone()).or_default().apps.insert(app);
             lapsed.insert(space);
         }
@@ -319,12 +327,12 @@ impl Writer {
                 let delay = self.rules.policy().reuse_delay().as_millis();
                 let delay = i64::try_from(delay).unwrap_or(i64::MAX);
                 let released_after = Timestamp::from_millis(now.millis().saturating_sub(delay));
-                let read = turn.space(space, released_after)?;
+                let read = reading.space(space, released_after)?;
                 book.spaces.insert(space.clone(), read);
             }
             let space_book = book.space(space);
             space_book.forget_loaded();
-            turn.load(space, needs, space_book)?;
+            reading.load(space, needs, space_book)?;
         }
         let host = self.rules.host_view();
         let mut plan = plan(book, &all, &*host, self.rules.policy(), now);

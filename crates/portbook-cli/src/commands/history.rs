@@ -1,7 +1,7 @@
 //! `portbook history`: what happened.
 
 use portbook::PortAllocationService;
-use portbook::model::{Change, Ports, Recorded};
+use portbook::model::{Change, Notes, Ports, Recorded};
 use serde::Serialize;
 
 use super::{Answer, Ending};
@@ -64,6 +64,10 @@ fn subject(change: &Change) -> String {
         | Change::Extended { app, ports }
         | Change::Released { app, ports, .. } => format!("{app} {}", describe(ports)),
         Change::Renewed { app, lease } => format!("{app} until {}", lease.expires_at),
+        Change::Noted { app, notes } => format!("{app} {}", remembered(notes)),
+        Change::Moved { app, from, to, .. } => {
+            format!("{app} from {} to {}", describe(from), describe(to))
+        }
         Change::Promised { file } => {
             format!(
                 "{} of {}",
@@ -82,11 +86,32 @@ fn cause(change: &Change) -> String {
     match change {
         Change::Allocated { source, .. } => source.to_string(),
         Change::Released { cause, .. } => cause.as_str().to_owned(),
+        Change::Moved { why, .. } => why.clone(),
         _ => String::new(),
     }
 }
 
+fn remembered(notes: &Notes) -> String {
+    let mut parts = Vec::new();
+    if let Some(directory) = &notes.directory {
+        parts.push(format!("in {}", directory.path));
+    }
+    if let Some(run) = &notes.run {
+        parts.push(format!("run by {}", run.process));
+    }
+    if let Some(since) = &notes.missing_since {
+        parts.push(format!("missing since {}", to_the_second(since)));
+    }
+    match parts.as_slice() {
+        [] => "forgotten".to_owned(),
+        parts => parts.join(", "),
+    }
+}
+
 fn describe(ports: &Ports) -> String {
+    if ports.is_empty() {
+        return "none".to_owned();
+    }
     let parts: Vec<String> = ports
         .iter()
         .map(|(role, port)| format!("{role}={port}"))

@@ -11,7 +11,8 @@ use super::explain::Explanation;
 use super::slots::SlotSearch;
 use crate::{
     Allocation, AllocationRequest, AppKey, AppRecord, Change, Grant, HostUnknown, HostView, Lease,
-    Outcome, Policy, Pool, Port, PortSet, Ports, Refusal, Role, Source, SpaceBook, Timestamp,
+    Notes, Outcome, Policy, Pool, Port, PortSet, Ports, Refusal, Role, Source, SpaceBook,
+    Timestamp,
 };
 
 impl Draft<'_> {
@@ -78,6 +79,7 @@ impl Draft<'_> {
                 created_at: self.now,
                 updated_at: self.now,
                 lease,
+                notes: Notes::default(),
             },
             created: true,
             added: Vec::new(),
@@ -347,7 +349,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// The lowest eligible ports of the model's pools, if they have one for each role.
-    fn pooled(&self, roles: &BTreeSet<Role>) -> Result<Option<Ports>, HostUnknown> {
+    pub(super) fn pooled(&self, roles: &BTreeSet<Role>) -> Result<Option<Ports>, HostUnknown> {
         let mut wanted = roles.iter();
         let mut role = wanted.next();
         let mut ports = Ports::new();
@@ -378,7 +380,11 @@ impl<'a> Chooser<'a> {
     }
 
     /// Adds to `ports` the ports of the lowest slot that serves every role still without one.
-    fn complete(&self, mut ports: Ports, roles: &BTreeSet<Role>) -> Result<Ports, Refusal> {
+    pub(super) fn complete(
+        &self,
+        mut ports: Ports,
+        roles: &BTreeSet<Role>,
+    ) -> Result<Ports, Refusal> {
         let missing: Vec<&Role> = roles
             .iter()
             .filter(|role| !ports.contains_key(*role))

@@ -11,6 +11,7 @@ mod allocate;
 mod eligibility;
 mod explain;
 mod import;
+mod relocate;
 mod slots;
 
 pub use eligibility::Ineligible;
@@ -18,8 +19,8 @@ pub use explain::{Explanation, PassedOver};
 pub use import::import_problems;
 
 use crate::{
-    Ask, Book, Change, Command, HostView, Lease, Outcome, Policy, Pool, Refusal, ReleaseCause,
-    SpaceBook, SpaceChange, Span, Timestamp,
+    Allocation, AppKey, Ask, Book, Change, Command, HostView, Lease, Note, Outcome, Policy, Pool,
+    Refusal, ReleaseCause, SpaceBook, SpaceChange, Span, Timestamp,
 };
 
 /// The answers to some commands, and what is to be committed before anybody may hear them.
@@ -84,6 +85,9 @@ impl Draft<'_> {
         match ask {
             Ask::Allocate(request) => self.allocate(request),
             Ask::Release { apps } => Ok(self.release(apps)),
+            Ask::Reclaim { orphans } => Ok(self.reclaim(orphans)),
+            Ask::Note { notes } => Ok(self.note(notes)),
+            Ask::Move { moves } => self.relocate(moves),
             Ask::Renew { app, ttl } => self.renew(app, *ttl),
             Ask::Expire => Ok(self.expire()),
             Ask::Import { entries } => self.import(entries),
@@ -135,6 +139,39 @@ impl Draft<'_> {
             released.push((app, held.map(|allocation| allocation.ports)));
         }
         Outcome::Released(released)
+    }
+
+    fn reclaim(&mut self, orphans: &[(Allocation, ReleaseCause)]) -> Outcome {
+        let mut reclaimed = Vec::new();
+        for (seen, cause) in orphans {
+            let held = self.space.allocation(&seen.app);
+            if !held.is_some_and(|held| is_as_seen(held, seen)) {
+                continue;
+            }
+            self.record(Change::Released {
+                app: seen.app.clone(),
+                ports: seen.ports.clone(),
+                cause: *cause,
+            });
+            reclaimed.push(seen.app.clone());
+        }
+        Outcome::Reclaimed(reclaimed)
+    }
+
+    fn note(&mut self, notes: &[(AppKey, Note)]) -> Outcome {
+        let mut noted = 0;
+        for (app, note) in notes {
+            let Some(allocation) = self.space.allocation(app) else {
+                continue;
+            };
+            let notes = allocation.notes.with(note, self.now);
+            if notes != allocation.notes {
+                let app = allocation.app.clone();
+                self.record(Change::Noted { app, notes });
+                noted += 1;
+            }
+        }
+        Outcome::Noted(noted)
     }
 
     fn renew(&mut self, app: &crate::AppKey, ttl: Option<Span>) -> Result<Outcome, Refusal> {
@@ -206,4 +243,12 @@ impl Draft<'_> {
         self.record(Change::PoolAdded { pool: pool.clone() });
         Ok(Outcome::PoolAdded(true))
     }
+}
+
+/// Whether an allocation is still the one that was seen.
+fn is_as_seen(held: &Allocation, seen: &Allocation) -> bool {
+    held.ports == seen.ports
+        && held.created_at == seen.created_at
+        && held.lease == seen.lease
+        && held.notes == seen.notes
 }

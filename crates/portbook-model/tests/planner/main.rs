@@ -13,6 +13,7 @@ mod pools;
 mod promised;
 mod properties;
 mod releases;
+mod relocations;
 mod roles;
 mod slots;
 mod upstream;

@@ -69,6 +69,8 @@ pub(crate) enum Why {
     PinnedTwice,
     PinTaken,
     PinDiffers,
+    NotHeldAsSupposed,
+    NothingToMove,
     Exhausted,
     NothingToRenew,
     NoLease,
@@ -88,6 +90,8 @@ impl From<&Refusal> for Why {
             Refusal::PinnedTwice(_) => Why::PinnedTwice,
             Refusal::PinTaken { .. } => Why::PinTaken,
             Refusal::PinDiffers { .. } => Why::PinDiffers,
+            Refusal::NotHeldAsSupposed { .. } => Why::NotHeldAsSupposed,
+            Refusal::NothingToMove(_) => Why::NothingToMove,
             Refusal::Exhausted(_) => Why::Exhausted,
             Refusal::NothingToRenew(_) => Why::NothingToRenew,
             Refusal::NoLease(_) => Why::NoLease,
@@ -134,6 +138,9 @@ impl Naive {
 
     fn try_ask(&mut self, ask: &Ask, now: i64) -> Result<Answer, Why> {
         Ok(match ask {
+            Ask::Reclaim { .. } | Ask::Note { .. } | Ask::Move { .. } => {
+                panic!("the naive planner does not know how to {ask:?}")
+            }
             Ask::Allocate(request) => Answer::Allocated(self.allocate(request, now)?),
             Ask::Release { apps } => Answer::Released(
                 apps.iter()

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use portbook_model::{
-    AppRecord, Ask, Change, Needs, Policy, ReleaseCause, Revision, Role, Source, Space,
+    AppDirectory, AppRecord, Ask, Change, Needs, Notes, Policy, ProcessIdentity, ReleaseCause,
+    Revision, Role, Run, Source, Space,
 };
 
 use super::agreement::{agrees_with_its_changes, replay, same_space};
@@ -318,6 +319,34 @@ pub fn every_kind_of_change_reads_back(make: Make<'_>) {
             ports: ports_of(&[("db", 15001)]),
         },
         renewed("m", 1, 2000),
+        Change::Noted {
+            app: app("m", 2),
+            notes: Notes {
+                directory: Some(AppDirectory {
+                    path: "/srv/m/app2".to_owned(),
+                    template: Some("/srv/templates/web".to_owned()),
+                }),
+                run: Some(Run {
+                    process: ProcessIdentity {
+                        pid: 7,
+                        start_time: u64::MAX,
+                        boot: "b".to_owned(),
+                    },
+                    release_on_exit: true,
+                }),
+                missing_since: Some(at(-7)),
+            },
+        },
+        Change::Noted {
+            app: app("m", 2),
+            notes: Notes::default(),
+        },
+        Change::Moved {
+            app: app("x-ai_grok-4", 1),
+            from: ports_of(&[("backend", 5001), ("db", 15001)]),
+            to: ports_of(&[("backend", 5011), ("db", 5001)]),
+            why: "somebody else uses it".to_owned(),
+        },
         promised("/a.json", &[("m", 7, 6665, 9001)]),
         promised("/b.json", &[("m", 8, 6667, 9003)]),
         Change::Unpromised {
@@ -333,14 +362,14 @@ pub fn every_kind_of_change_reads_back(make: Make<'_>) {
         },
         Change::Released {
             app: app("x-ai/grok-4", 1),
-            ports: ports_of(&[("backend", 5001), ("frontend", 8001), ("db", 15001)]),
+            ports: ports_of(&[("backend", 5011), ("frontend", 8001), ("db", 5001)]),
             cause: ReleaseCause::Asked,
         },
     ];
     let kinds: HashSet<&str> = steps.iter().map(Change::name).collect();
     assert_eq!(
         kinds.len(),
-        8,
+        10,
         "a kind of change is missing here: {kinds:?}"
     );
     let sources = Source::ALL.into_iter().zip((30_001..).step_by(2));
