@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_book_of_an_older_schema_is_upgraded_once_and_keeps_its_rows() {
         let mut connection = Connection::open_in_memory().unwrap();
-        build(&mut connection).unwrap();
+        migrate(&mut connection, &[FIRST]).unwrap();
         let book_id = |connection: &Connection| -> String {
             let sql = "SELECT book_id FROM head";
             connection.query_row(sql, [], |row| row.get(0)).unwrap()
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn an_upgrade_that_fails_leaves_the_book_as_it_was() {
         let mut connection = Connection::open_in_memory().unwrap();
-        build(&mut connection).unwrap();
+        migrate(&mut connection, &[FIRST]).unwrap();
         let broken = [FIRST, "DELETE FROM head; SELECT * FROM nowhere"];
         assert!(migrate(&mut connection, &broken).is_err());
         assert_eq!(version(&connection), Ok(1));
