@@ -88,7 +88,7 @@ fn a_book_of_a_later_schema_is_left_alone() {
             error,
             StoreError::TooNew {
                 found: 7,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -244,6 +244,6 @@ fn the_header_names_the_program_and_the_schema() {
         pragma("application_id"),
         u32::from_be_bytes(*b"PBok").to_string()
     );
-    assert_eq!(pragma("user_version"), "1");
+    assert_eq!(pragma("user_version"), "2");
     assert_eq!(pragma("journal_mode"), "wal");
 }
