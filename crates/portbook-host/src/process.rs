@@ -56,6 +56,28 @@ pub fn process_start_time(pid: u32) -> Option<u64> {
     start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Whether `ancestor` started the process, or started who started it, and so on. One whose parent has
+/// ended descends from nobody but the machine's first process.
+pub fn descends_from(pid: u32, ancestor: u32) -> bool {
+    // The chain is short; a bound keeps a table that changes meanwhile from leading in a circle.
+    const LONGEST: usize = 64;
+    let mut current = pid;
+    for _ in 0..LONGEST {
+        let stat = fs::read_to_string(format!("/proc/{current}/stat"));
+        match stat.ok().as_deref().and_then(parent) {
+            Some(parent) if parent == ancestor => return true,
+            Some(parent) if parent > 1 => current = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The name may hold spaces and parentheses itself, so the fields are counted from its end.
 fn start_time(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;

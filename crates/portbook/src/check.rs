@@ -4,17 +4,16 @@
 //! nothing here relies on the keys or the planner having kept their promises.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 
-use portbook_host::is_container_proxy;
 use portbook_model::{
-    Allocation, AppKey, Change, Holder, Model, Policy, Port, PortSet, Ports, Process, PromiseFile,
-    Promises, Recorded, Revision, Space, SpaceBook, Timestamp, browser_blocked,
+    Allocation, AppKey, Change, Model, Policy, Port, Ports, PromiseFile, Promises, Recorded,
+    Revision, Space, SpaceBook, Timestamp, browser_blocked,
 };
 use portbook_store::{Audit, Claim, Filter, Reading, StoreError};
 use serde::Serialize;
 
 use crate::Error;
+use crate::ownership::{PortUse, Whose, port_uses};
 
 /// What kind of conflict it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -130,12 +129,11 @@ pub(crate) fn conflicts(
         Ok(allocations) => {
             found.extend(lapsed_leases(&allocations, now));
             if host {
-                let strangers = strangers(&allocations)?;
-                found.extend(
-                    strangers
-                        .into_iter()
-                        .map(|(holder, app)| used_by(&holder, &app)),
-                );
+                let uses = port_uses(&allocations)?;
+                let strangers = uses
+                    .iter()
+                    .filter(|port_use| port_use.whose == Whose::Stranger);
+                found.extend(strangers.map(used_by));
             }
         }
         Err(error @ StoreError::Damaged { .. }) => found.push(damage(error.to_string())),
@@ -418,7 +416,8 @@ fn lapsed_leases(allocations: &[Allocation], now: Timestamp) -> Vec<Conflict> {
     lapsed.collect()
 }
 
-fn used_by(holder: &Holder, app: &AppKey) -> Conflict {
+fn used_by(port_use: &PortUse<'_>) -> Conflict {
+    let (holder, app) = (&port_use.holder, &port_use.allocation.app);
     let how = match holder.usage {
         portbook_model::SocketUse::Connected => "is the local end of a connection of",
         _ => "is in use on this host by",
@@ -432,68 +431,9 @@ fn used_by(holder: &Holder, app: &AppKey) -> Conflict {
     }
 }
 
-/// Who uses allocated ports on this host without being the app itself.
-///
-/// A port that the container engine holds is nobody's to judge here: whose container it is, only the
-/// engine knows.
-pub(crate) fn strangers(allocations: &[Allocation]) -> Result<Vec<(Holder, AppKey)>, Error> {
-    let owners: HashMap<Port, &AppKey> = allocations
-        .iter()
-        .flat_map(|held| held.ports.values().map(|port| (*port, &held.app)))
-        .collect();
-    let ports: PortSet = owners.keys().copied().collect();
-    if ports.is_empty() {
-        return Ok(Vec::new());
-    }
-    let holders = portbook_host::holders(&ports)?.into_iter();
-    let mut strangers: Vec<(Holder, AppKey)> = holders
-        .filter_map(|holder| {
-            let app = *owners.get(&holder.port)?;
-            let process = holder.process.as_ref();
-            let known =
-                process.is_some_and(|process| is_container_proxy(process) || is_own(process, app));
-            (!known).then(|| (holder, app.clone()))
-        })
-        .collect();
-    strangers.sort_by_key(|(holder, _)| (holder.port, holder.transport));
-    Ok(strangers)
-}
-
-/// Whether a process is the app's own: it runs in the app's directory, `{model identity}/app{n}`, or
-/// below it.
-fn is_own(process: &Process, app: &AppKey) -> bool {
-    process
-        .directory
-        .as_deref()
-        .is_some_and(|directory| lies_in_app_directory(directory, app))
-}
-
-fn lies_in_app_directory(directory: &Path, app: &AppKey) -> bool {
-    let name = format!("app{}", app.number);
-    directory.ancestors().any(|folder| {
-        let parent = folder.parent().and_then(Path::file_name);
-        folder
-            .file_name()
-            .is_some_and(|folder| folder == name.as_str())
-            && parent.is_some_and(|parent| parent == app.model.identity())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_in_the_apps_directory_is_the_app() {
-        let app = AppKey::new(Model::new("x-ai/grok-4").unwrap(), "3".parse().unwrap());
-        let own = |path: &str| lies_in_app_directory(Path::new(path), &app);
-        assert!(own("/srv/apps/x-ai_grok-4/app3"));
-        assert!(own("/srv/apps/x-ai_grok-4/app3/backend"));
-        assert!(!own("/srv/apps/x-ai_grok-4/app31"));
-        assert!(!own("/srv/apps/x-ai_grok-4"));
-        assert!(!own("/srv/apps/other/app3"));
-        assert!(!own("/"));
-    }
 
     fn claim(port: i64, app: Option<&str>, role: &str) -> Claim {
         Claim {

@@ -9,6 +9,7 @@ mod configuration;
 mod error;
 mod import;
 mod open;
+mod ownership;
 mod promises;
 mod records;
 mod rules;

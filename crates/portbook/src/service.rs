@@ -18,6 +18,7 @@ use portbook_store::{Filter, HistoryFilter, Reading, Store};
 use crate::check::Conflict;
 use crate::configuration::Configuration;
 use crate::import::{self, ImportReport};
+use crate::ownership::{Whose, port_uses};
 use crate::promises::{Current, PromiseSource};
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
@@ -399,9 +400,11 @@ impl PortAllocationService {
         if !self.writer.rules().checks_host() {
             return PortSet::new();
         }
-        crate::check::strangers(allocations)
-            .map(|found| found.into_iter().map(|(holder, _)| holder.port).collect())
-            .unwrap_or_default()
+        let uses = port_uses(allocations).unwrap_or_default();
+        uses.into_iter()
+            .filter(|port_use| port_use.whose == Whose::Stranger)
+            .map(|port_use| port_use.holder.port)
+            .collect()
     }
 
     /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.
