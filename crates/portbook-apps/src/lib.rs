@@ -1,15 +1,22 @@
 //! The files in which apps' ports are written: read into values, and written from them.
 //!
-//! Pure: bytes in, values out. Nothing here opens a file, and nothing here knows a book.
+//! Bytes in, values out. Nothing here knows a book, and nothing but [`template`] opens a file.
 //!
 //! | question | module |
 //! | --- | --- |
 //! | which apps and ports does a file list, and what is wrong with it | [`port_config`] |
 //! | how are the apps of a book written to a file | [`export`] |
+//! | what is an app called in short | [`ProjectNames`] |
+//! | which variables tell an app its ports | [`variables`] |
+//! | how is a template filled in | [`template`] |
 
 pub mod export;
 pub mod port_config;
+mod project_name;
+pub mod template;
+pub mod variables;
 
 pub use port_config::{
     Fault, Format, LARGEST_FILE, ListedApp, Listing, Problem, Unreadable, Warning, read, warnings,
 };
+pub use project_name::{ProjectNames, slug};
