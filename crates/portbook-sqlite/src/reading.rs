@@ -242,6 +242,18 @@ impl View<'_> {
         Ok(spaces)
     }
 
+    pub(crate) fn models(&self, space: &Space) -> Result<Vec<Model>, StoreError> {
+        // Every row of a model has the same spelling.
+        let sql = "SELECT min(model) FROM apps WHERE space = ?1 GROUP BY identity";
+        let mut models = Vec::new();
+        self.each(sql, params![space.as_str()], |row| {
+            let model = column(row, 0).and_then(|name: String| sensible(Model::new(&name)));
+            models.push(self.sane("a row of apps", model)?);
+            Ok(())
+        })?;
+        Ok(models)
+    }
+
     /// Calls `take` with each app of [`APP_ROWS`]; an app's rows have to lie together.
     fn records(
         &self,

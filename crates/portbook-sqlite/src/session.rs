@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AppKey, AppRecord, Batch, Head, Needs, Recorded, Revision, Space, SpaceBook,
+    Allocation, AppKey, AppRecord, Batch, Head, Model, Needs, Recorded, Revision, Space, SpaceBook,
     Timestamp,
 };
 use portbook_store::{Audit, CommitError, Filter, HistoryFilter, Reading, StoreError, Turn};
@@ -214,6 +214,10 @@ impl Reading for Session<'_> {
 
     fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
         self.view()?.spaces()
+    }
+
+    fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError> {
+        self.view()?.models(space)
     }
 
     fn audit(&mut self, space: &Space) -> Result<Audit, StoreError> {

@@ -3,7 +3,7 @@
 //! It keeps rows as a database does, with keys that refuse a second owner, instead of following
 //! changes by [`SpaceBook::apply`]: so what the one makes of a change checks what the other does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -532,6 +532,15 @@ impl Reading for Snapshot {
         Ok(used.map(|(space, _)| space.clone()).collect())
     }
 
+    fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError> {
+        let Some(rows) = self.rows(space) else {
+            return Ok(Vec::new());
+        };
+        let apps = rows.held.keys().chain(rows.former.keys());
+        let models: HashSet<Model> = apps.map(|app| app.model.clone()).collect();
+        Ok(models.into_iter().collect())
+    }
+
     fn audit(&mut self, space: &Space) -> Result<Audit, StoreError> {
         let Some(rows) = self.rows(space) else {
             return Ok(Audit::default());
@@ -595,6 +604,10 @@ impl Reading for MemoryTurn<'_> {
 
     fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
         self.snapshot.spaces()
+    }
+
+    fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError> {
+        self.snapshot.models(space)
     }
 
     fn audit(&mut self, space: &Space) -> Result<Audit, StoreError> {

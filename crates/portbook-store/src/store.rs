@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AppKey, AppNumber, AppRecord, Batch, CommitId, Head, ModelPattern, Needs, Recorded,
-    Revision, Space, SpaceBook, Timestamp,
+    Allocation, AppKey, AppNumber, AppRecord, Batch, CommitId, Head, Model, ModelPattern, Needs,
+    Recorded, Revision, Space, SpaceBook, Timestamp,
 };
 
 use crate::{CommitError, StoreError};
@@ -71,6 +71,9 @@ pub trait Reading {
 
     /// Every space that has something in it.
     fn spaces(&mut self) -> Result<Vec<Space>, StoreError>;
+
+    /// Every model of which the space knows an app, held or former, as it was first spelt, in no order.
+    fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError>;
 
     /// The rows of a space as they lie, however wrong, and whatever the store itself finds broken:
     /// for checks, after somebody else's hand was in it.

@@ -156,6 +156,9 @@ pub enum Error {
         /// The last refusal.
         reason: String,
     },
+    /// Two roles of an app that have one variable.
+    #[error(transparent)]
+    SharedVariable(#[from] portbook_apps::variables::SharedVariable),
     /// The machine does not say what it must be asked.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -257,6 +260,7 @@ impl Error {
             Error::WentBack { .. } | Error::Replaced { .. } => (Failure::Book, "book-went-back"),
             Error::QueueFull(_) => (Failure::Book, "queue-full"),
             Error::Contended { .. } => (Failure::Book, "contended"),
+            Error::SharedVariable(_) => (Failure::Input, "shared-variable"),
             Error::Host(_) => (Failure::Other, "host-unknown"),
             Error::Shared(error) => error.class(),
             Error::Internal(_) => (Failure::Other, "internal"),

@@ -8,6 +8,7 @@ mod check;
 mod configuration;
 mod error;
 mod import;
+mod naming;
 mod open;
 mod ownership;
 mod promises;

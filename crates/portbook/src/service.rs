@@ -554,7 +554,7 @@ impl PortAllocationService {
         self.writer.rules().host_view()
     }
 
-    fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
+    pub(crate) fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
         Ok(self.writer.store().read()?)
     }
 

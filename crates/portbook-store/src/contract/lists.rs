@@ -87,6 +87,29 @@ pub fn allocations_are_filtered_and_in_order(make: Make<'_>) {
     assert_eq!(ask(Some("b"), Some(3)), [""; 0]);
 }
 
+/// Each model once, as it was first spelt, whether its apps hold ports or held them; other spaces'
+/// models are theirs.
+pub fn every_model_is_listed_once(make: Make<'_>) {
+    let store = make();
+    let steps = vec![
+        here(allocated("x-ai/grok-4", 1, 5001, 8001)),
+        here(allocated("x-ai/grok-4", 2, 5003, 8003)),
+        here(allocated("openai_gpt-4", 1, 5005, 8005)),
+        here(released("openai_gpt-4", 1, 5005, 8005)),
+        there(allocated("elsewhere", 1, 5001, 8001)),
+    ];
+    commit(&*store, steps).unwrap();
+    let mut reading = store.read().unwrap();
+    let mut models = |space: &Space| {
+        let models = reading.models(space).unwrap();
+        let mut models: Vec<String> = models.iter().map(|m| m.spelling().to_owned()).collect();
+        models.sort();
+        models
+    };
+    assert_eq!(models(&Space::default()), ["openai_gpt-4", "x-ai/grok-4"]);
+    assert_eq!(models(&"nowhere".parse().unwrap()), [""; 0]);
+}
+
 /// What other stores take for wildcards (`_`, `%`) or for quotes is a letter like any other.
 pub fn a_models_name_is_no_pattern_beneath(make: Make<'_>) {
     let store = make();
