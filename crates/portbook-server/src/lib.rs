@@ -1,0 +1,1 @@
+//! portbook as a service for every program on the machine and, where its owner allows, on others.
