@@ -16,7 +16,5 @@ mod project_name;
 pub mod template;
 pub mod variables;
 
-pub use port_config::{
-    Fault, Format, LARGEST_FILE, ListedApp, Listing, Problem, Unreadable, Warning, read, warnings,
-};
+pub use port_config::{Fault, Format, LARGEST_FILE, ListedApp, Listing, Problem, Unreadable, read};
 pub use project_name::{ProjectNames, slug};

@@ -3,7 +3,7 @@
 // A helper of a test is not known for one: what it unwraps is what the test is about.
 #![allow(clippy::unwrap_used)]
 
-use portbook_apps::{Fault, Format, Listing, Unreadable, read, warnings};
+use portbook_apps::{Fault, Format, Listing, Unreadable, read};
 use portbook_model::{Port, Role};
 
 const REAL: &[u8] = include_bytes!("data/port_config.json");
@@ -48,30 +48,6 @@ fn a_real_configuration_is_read_whole() {
     );
     assert_eq!(third.line, 14);
     assert_eq!(third.space, None);
-}
-
-#[test]
-fn ports_that_no_browser_opens_are_warned_of() {
-    let listing = read(REAL).unwrap();
-    let warnings = warnings(&listing);
-    let ports: Vec<u16> = warnings.iter().map(|warning| warning.port.get()).collect();
-    // In the order of the file.
-    assert_eq!(ports, [6697, 6665, 6667, 6669]);
-    for warning in &warnings {
-        assert_eq!(
-            warning.to_string(),
-            format!(
-                "port {} of {} is one that no browser opens",
-                warning.port, warning.app
-            )
-        );
-        let line = String::from_utf8_lossy(REAL)
-            .lines()
-            .nth(warning.line - 1)
-            .unwrap()
-            .to_owned();
-        assert_eq!(line.trim(), "{", "line {} begins no entry", warning.line);
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use portbook_apps::export::{PortConfiguration, write_csv, write_json, write_port_config};
-use portbook_apps::{Listing, read, warnings};
+use portbook_apps::{Listing, read};
 use portbook_model::{AppKey, AppNumber, Model, Port, Ports, Role, Space, Timestamp};
 use proptest::prelude::*;
 
@@ -95,7 +95,6 @@ fn must_not_panic(bytes: &[u8]) {
                     .iter()
                     .all(|listed| (1..=lines).contains(&listed.line))
             );
-            let _ = warnings(&listing);
         }
         Err(reason) => assert!(!reason.to_string().is_empty()),
     }

@@ -190,6 +190,9 @@ pub struct Grant {
     pub added: Vec<Role>,
     /// Pre-configured ports that were honoured although the host uses them.
     pub in_use: Vec<Port>,
+    /// Pre-configured ports that a new allocation had to do without, since another app holds one of
+    /// them.
+    pub unkept: Ports,
     /// How the ports were chosen, where that was asked.
     pub explanation: Option<Explanation>,
 }

@@ -1,5 +1,6 @@
 //! Files that name apps with their ports, on their way into the book.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,7 @@ pub struct ImportReport {
     pub imported: usize,
     /// How many had these ports already.
     pub unchanged: usize,
-    /// What is worth knowing: ports that no browser opens.
+    /// What is worth knowing: ports that no browser opens, apps that the file has in another space.
     pub warnings: Vec<FileProblem>,
 }
 
@@ -48,6 +49,8 @@ pub struct ImportReport {
 pub(crate) struct File {
     path: PathBuf,
     entries: Vec<(usize, ImportEntry)>,
+    /// The spaces that the file names, each with the line on which it does so first.
+    spaces: BTreeMap<Space, usize>,
     problems: Vec<FileProblem>,
     further_problems: usize,
 }
@@ -61,7 +64,14 @@ impl File {
     }
 
     fn of_listing(path: &Path, listing: Listing) -> Self {
+        let mut spaces = BTreeMap::new();
+        for listed in &listing.entries {
+            if let Some(space) = &listed.space {
+                spaces.entry(space.clone()).or_insert(listed.line);
+            }
+        }
         Self {
+            spaces,
             path: path.to_owned(),
             problems: listing.problems.iter().map(FileProblem::of).collect(),
             further_problems: listing.further_problems,
@@ -77,6 +87,7 @@ impl File {
         let mut file = Self {
             path: path.to_owned(),
             entries: Vec::with_capacity(rows.len()),
+            spaces: BTreeMap::new(),
             problems: Vec::new(),
             further_problems: 0,
         };
@@ -145,7 +156,7 @@ impl File {
         }
     }
 
-    pub(crate) fn report(&self, imported: usize, unchanged: usize) -> ImportReport {
+    pub(crate) fn report(&self, imported: usize, unchanged: usize, into: &Space) -> ImportReport {
         let blocked = self.entries.iter().flat_map(|(line, entry)| {
             let ports = entry.ports.iter();
             ports
@@ -158,10 +169,15 @@ impl File {
                     ),
                 })
         });
+        let others = self.spaces.iter().filter(|(space, _)| *space != into);
+        let others = others.map(|(space, line)| FileProblem {
+            line: *line,
+            message: format!("apps of the space `{space}` are registered in the space `{into}`"),
+        });
         ImportReport {
             imported,
             unchanged,
-            warnings: blocked.collect(),
+            warnings: blocked.chain(others).collect(),
         }
     }
 }

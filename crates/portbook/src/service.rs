@@ -228,6 +228,7 @@ impl PortAllocationService {
                 created: false,
                 added: Vec::new(),
                 in_use: Vec::new(),
+                unkept: Ports::new(),
                 explanation: None,
             });
         }
@@ -451,14 +452,14 @@ impl PortAllocationService {
     /// How much is allocated, by model and range.
     pub fn stats(&self) -> Result<Stats, Error> {
         let allocations = self.allocations(None)?;
-        let book = self.space_book()?;
+        let book = self.promised_book()?;
         Ok(Stats::of(&self.space, &allocations, &book, self.policy()))
     }
 
     /// What each port of the line is used for; with the host's use where it may be looked at.
     pub fn port_line(&self) -> Result<PortLine, Error> {
         let allocations = self.allocations(None)?;
-        let book = self.space_book()?;
+        let book = self.promised_book()?;
         let mut in_use = PortSet::new();
         if self.writer.rules().checks_host() {
             in_use.extend(
@@ -474,6 +475,16 @@ impl PortAllocationService {
         // How long ports have rested is no matter of the line.
         let released_after = Timestamp::from_millis(i64::MAX);
         Ok(self.reading()?.space(&self.space, released_after)?)
+    }
+
+    /// The space with what the file of pre-configured ports promises, whether or not a change of the
+    /// book has told it yet.
+    fn promised_book(&self) -> Result<SpaceBook, Error> {
+        let mut book = self.space_book()?;
+        if let Some(current) = self.promises_now()? {
+            book.promises.set(current.file);
+        }
+        Ok(book)
     }
 
     /// The pools, by name.
@@ -514,7 +525,7 @@ impl PortAllocationService {
             Ok(Outcome::Imported {
                 registered,
                 unchanged,
-            }) => Ok(file.report(registered, unchanged)),
+            }) => Ok(file.report(registered, unchanged, &self.space)),
             Err(Refusal::Import(problems)) => Err(file.refused(file.located(&problems))),
             Err(refusal) => Err(refusal.into()),
             other => Err(internal("an import", other)),

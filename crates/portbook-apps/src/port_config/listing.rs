@@ -1,8 +1,6 @@
 //! What a file lists.
 
-use std::fmt;
-
-use portbook_model::{AppKey, ImportEntry, Port, Space, browser_blocked};
+use portbook_model::{ImportEntry, Space};
 
 use super::Problem;
 
@@ -46,40 +44,4 @@ pub struct ListedApp {
     pub space: Option<Space>,
     /// The line, from 1, in which the entry begins.
     pub line: usize,
-}
-
-/// Something in a sound entry that its owner should know. Displays without its line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The line, from 1, in which the entry begins.
-    pub line: usize,
-    /// The port that no browser opens.
-    pub port: Port,
-    /// Whose it is.
-    pub app: AppKey,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, app, .. } = self;
-        write!(f, "port {port} of {app} is one that no browser opens")
-    }
-}
-
-/// What is doubtful in the sound entries: ports that no browser opens, in the order of the lines.
-pub fn warnings(listing: &Listing) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for listed in &listing.entries {
-        let ports = listed.entry.ports.values();
-        warnings.extend(
-            ports
-                .filter(|port| browser_blocked().contains(**port))
-                .map(|port| Warning {
-                    line: listed.line,
-                    port: *port,
-                    app: listed.entry.app.clone(),
-                }),
-        );
-    }
-    warnings
 }

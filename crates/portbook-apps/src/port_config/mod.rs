@@ -24,7 +24,7 @@ mod problem;
 mod unreadable;
 
 pub(crate) use listing::CSV_HEADER;
-pub use listing::{Format, ListedApp, Listing, Warning, warnings};
+pub use listing::{Format, ListedApp, Listing};
 pub use problem::{Fault, MOST_PROBLEMS, Problem};
 pub use unreadable::{LARGEST_FILE, Unreadable};
 

@@ -51,8 +51,14 @@ fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
     Ok(pins)
 }
 
-/// A pre-configured port is kept though something uses it: its app should know.
+/// A pre-configured port is kept though something uses it, or could not be kept: its app should know.
 fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
+    for (role, port) in &grant.unkept {
+        let app = &grant.allocation.app;
+        output.note(&format!(
+            "port {port} is promised to {app} as its {role}, which has another since an app holds what was promised: `portbook check` names it"
+        ));
+    }
     for port in &grant.in_use {
         let holder = service.host_view().holder(*port);
         let who = match &holder {

@@ -1,7 +1,7 @@
 //! `portbook export`: what is allocated, for other programs.
 
 use portbook::PortAllocationService;
-use portbook::apps::export::{write_csv, write_port_config};
+use portbook::apps::export::{write_csv, write_json, write_port_config};
 
 use super::{Answer, Ending};
 use crate::arguments::{Export, ExportFormat};
@@ -9,7 +9,7 @@ use crate::output::{Output, counted};
 
 pub(crate) fn run(arguments: &Export, service: &PortAllocationService, output: &Output) -> Ending {
     match arguments.format {
-        ExportFormat::Json => output.answer_json(&service.get_all_allocations()?)?,
+        ExportFormat::Json => output.answer(&write_json(&service.get_all_allocations()?))?,
         ExportFormat::Csv => output.answer(&write_csv(&service.get_all_allocations()?))?,
         ExportFormat::PortConfig => {
             let apps = service.get_all_allocations()?;

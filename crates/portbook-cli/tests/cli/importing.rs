@@ -186,3 +186,19 @@ fn an_import_can_come_from_standard_input() {
     crate::kit::Run::of(command).done();
     assert_eq!(sandbox.pair("get one 1"), (7001, 9001));
 }
+
+#[test]
+fn an_export_of_another_space_is_registered_here_with_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate m 1-2 --space there");
+    let export = sandbox.text("export --space there");
+    sandbox.write("export.json", export);
+    let run = sandbox.run("import export.json");
+    let note = &run.done().stderr;
+    assert!(
+        note.contains("`there`") && note.contains("`default`"),
+        "{note}"
+    );
+    let back = sandbox.run("import export.json --space there");
+    assert_eq!(back.done().stderr, "");
+}

@@ -136,3 +136,24 @@ fn a_promise_that_somebody_holds_already_is_a_conflict_and_moves_nobody() {
         "{conflicts}"
     );
 }
+
+#[test]
+fn an_app_that_cannot_have_what_it_was_promised_is_told_so() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate early 1");
+    sandbox.write("port_config.json", FIRST);
+    let run = sandbox.run("allocate promised 1");
+    let note = &run.done().stderr;
+    for port in ["5001", "8001"] {
+        assert!(note.contains(&format!("port {port} is promised")), "{note}");
+    }
+    assert!(sandbox.run("allocate promised 1").done().stderr.is_empty());
+}
+
+#[test]
+fn what_a_file_promises_is_counted_before_any_change_of_the_book() {
+    let sandbox = Sandbox::new();
+    sandbox.write("port_config.json", FIRST);
+    assert_eq!(sandbox.json("stats")["promised"], 2);
+    assert_eq!(sandbox.changes(), 0);
+}

@@ -63,6 +63,7 @@ impl Draft<'_> {
         let explanation = explain
             .then(|| chooser.explain(roles, &choice))
             .transpose()?;
+        let unkept = chooser.unkept(&choice.ports);
         let app = self.space.as_first_spelt(app);
         self.record(Change::Allocated {
             app: app.clone(),
@@ -84,6 +85,7 @@ impl Draft<'_> {
             created: true,
             added: Vec::new(),
             in_use: choice.in_use,
+            unkept,
             explanation,
         })
     }
@@ -150,6 +152,7 @@ impl Draft<'_> {
             created: false,
             added: missing.into_iter().collect(),
             in_use,
+            unkept: Ports::new(),
             explanation: explain.then_some(explanation),
         })
     }
@@ -282,6 +285,15 @@ impl<'a> Chooser<'a> {
         let mut seen = self.space.taken.clone();
         let free = promised.values().all(|port| seen.insert(*port));
         (free && !promised.is_empty()).then_some(promised)
+    }
+
+    /// What files promise the app in roles for which another port was chosen.
+    fn unkept(&self, chosen: &Ports) -> Ports {
+        let promised = self.space.promises.of(self.app).into_iter().flatten();
+        promised
+            .filter(|(role, port)| chosen.get(*role).is_some_and(|chosen| chosen != *port))
+            .map(|(role, port)| (role.clone(), *port))
+            .collect()
     }
 
     /// Pins with what files promise the app in its other roles.
