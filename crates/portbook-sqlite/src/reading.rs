@@ -243,8 +243,10 @@ impl View<'_> {
     }
 
     pub(crate) fn models(&self, space: &Space) -> Result<Vec<Model>, StoreError> {
-        // Every row of a model has the same spelling.
-        let sql = "SELECT min(model) FROM apps WHERE space = ?1 GROUP BY identity";
+        // No row of `apps` is ever removed, so ids grow in the order in which apps became known.
+        let sql = "SELECT model FROM apps JOIN (
+                       SELECT min(id) AS first FROM apps WHERE space = ?1 GROUP BY identity
+                   ) ON id = first ORDER BY first";
         let mut models = Vec::new();
         self.each(sql, params![space.as_str()], |row| {
             let model = column(row, 0).and_then(|name: String| sensible(Model::new(&name)));

@@ -52,8 +52,9 @@ pub use keys::{
 };
 pub use lists::{
     a_models_name_is_no_pattern_beneath, allocations_are_filtered_and_in_order,
-    every_model_is_listed_once, history_is_filtered_and_its_end_can_be_asked_for,
-    names_in_any_script_are_kept, the_first_spelling_is_the_one_shown,
+    every_model_is_listed_once_in_the_order_of_their_coming,
+    history_is_filtered_and_its_end_can_be_asked_for, names_in_any_script_are_kept,
+    the_first_spelling_is_the_one_shown,
 };
 pub use readings::{
     a_new_book_is_empty_and_has_a_name_of_its_own, a_reading_stays_as_it_was,
@@ -95,7 +96,7 @@ macro_rules! store_contract {
             allocations_are_filtered_and_in_order,
             a_models_name_is_no_pattern_beneath,
             the_first_spelling_is_the_one_shown,
-            every_model_is_listed_once,
+            every_model_is_listed_once_in_the_order_of_their_coming,
             names_in_any_script_are_kept,
             lapsed_leases_are_found_in_every_space,
             rests_reach_back_as_far_as_asked,

@@ -533,12 +533,14 @@ impl Reading for Snapshot {
     }
 
     fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError> {
-        let Some(rows) = self.rows(space) else {
-            return Ok(Vec::new());
-        };
-        let apps = rows.held.keys().chain(rows.former.keys());
-        let models: HashSet<Model> = apps.map(|app| app.model.clone()).collect();
-        Ok(models.into_iter().collect())
+        let of_space = |recorded: &&Recorded| recorded.space == *space;
+        let changes = self.0.changes.iter().filter(of_space);
+        let models = changes.filter_map(|recorded| Some(&recorded.change.app()?.model));
+        let mut known = HashSet::new();
+        Ok(models
+            .filter(|model| known.insert(*model))
+            .cloned()
+            .collect())
     }
 
     fn audit(&mut self, space: &Space) -> Result<Audit, StoreError> {

@@ -72,7 +72,8 @@ pub trait Reading {
     /// Every space that has something in it.
     fn spaces(&mut self) -> Result<Vec<Space>, StoreError>;
 
-    /// Every model of which the space knows an app, held or former, as it was first spelt, in no order.
+    /// Every model of which the space knows an app, held or former, as it was first spelt, in the order
+    /// in which the space came to know them. That order never changes, since no app is forgotten.
     fn models(&mut self, space: &Space) -> Result<Vec<Model>, StoreError>;
 
     /// The rows of a space as they lie, however wrong, and whatever the store itself finds broken:

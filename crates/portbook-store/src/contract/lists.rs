@@ -87,26 +87,39 @@ pub fn allocations_are_filtered_and_in_order(make: Make<'_>) {
     assert_eq!(ask(Some("b"), Some(3)), [""; 0]);
 }
 
-/// Each model once, as it was first spelt, whether its apps hold ports or held them; other spaces'
-/// models are theirs.
-pub fn every_model_is_listed_once(make: Make<'_>) {
+/// Each model once, as it was first spelt, whether its apps hold ports or held them, in the order in
+/// which they became known; other spaces' models are theirs.
+pub fn every_model_is_listed_once_in_the_order_of_their_coming(make: Make<'_>) {
     let store = make();
+    let models = |space: &Space| {
+        let models = store.read().unwrap().models(space).unwrap();
+        let spellings = models.iter().map(|model| model.spelling().to_owned());
+        spellings.collect::<Vec<_>>()
+    };
+    let here_are = |expected: &[&str]| assert_eq!(models(&Space::default()), expected);
     let steps = vec![
-        here(allocated("x-ai/grok-4", 1, 5001, 8001)),
-        here(allocated("x-ai/grok-4", 2, 5003, 8003)),
-        here(allocated("openai_gpt-4", 1, 5005, 8005)),
-        here(released("openai_gpt-4", 1, 5005, 8005)),
         there(allocated("elsewhere", 1, 5001, 8001)),
+        here(allocated("x-ai/grok-4", 1, 5001, 8001)),
+        here(allocated("openai_gpt-4", 1, 5003, 8003)),
+        here(allocated("x-ai/grok-4", 2, 5005, 8005)),
+        here(allocated("a", 1, 5007, 8007)),
     ];
     commit(&*store, steps).unwrap();
-    let mut reading = store.read().unwrap();
-    let mut models = |space: &Space| {
-        let models = reading.models(space).unwrap();
-        let mut models: Vec<String> = models.iter().map(|m| m.spelling().to_owned()).collect();
-        models.sort();
-        models
-    };
-    assert_eq!(models(&Space::default()), ["openai_gpt-4", "x-ai/grok-4"]);
+    here_are(&["x-ai/grok-4", "openai_gpt-4", "a"]);
+    // Neither going nor coming back moves a model in the order, nor a further app of it.
+    let steps = vec![
+        here(released("x-ai/grok-4", 1, 5001, 8001)),
+        here(released("x-ai/grok-4", 2, 5005, 8005)),
+        here(allocated("first/again", 1, 5001, 8001)),
+    ];
+    commit(&*store, steps).unwrap();
+    here_are(&["x-ai/grok-4", "openai_gpt-4", "a", "first/again"]);
+    let steps = vec![
+        here(allocated("x-ai/grok-4", 2, 5009, 8009)),
+        here(allocated("a", 2, 5011, 8011)),
+    ];
+    commit(&*store, steps).unwrap();
+    here_are(&["x-ai/grok-4", "openai_gpt-4", "a", "first/again"]);
     assert_eq!(models(&"nowhere".parse().unwrap()), [""; 0]);
 }
 
