@@ -31,6 +31,12 @@ pub enum ConflictKind {
     BrowserBlocked,
     /// An app holds a port of a pool that is not for its model.
     PoolTrespass,
+    /// A file says another port than the book.
+    ComposeMismatch,
+    /// A file publishes a port that is allocated to nobody.
+    ComposeUnallocated,
+    /// Two containers would have one name.
+    DuplicateContainerName,
     /// An outgoing connection may take an allocated port before its app does: a warning.
     EphemeralRange,
     /// An allocation whose app is gone, or whose lease has ended: a warning.
@@ -47,6 +53,9 @@ impl ConflictKind {
             ConflictKind::HostInUse => "host-in-use",
             ConflictKind::BrowserBlocked => "browser-blocked",
             ConflictKind::PoolTrespass => "pool-trespass",
+            ConflictKind::ComposeMismatch => "compose-mismatch",
+            ConflictKind::ComposeUnallocated => "compose-unallocated",
+            ConflictKind::DuplicateContainerName => "duplicate-container-name",
             ConflictKind::EphemeralRange => "ephemeral-range",
             ConflictKind::Orphan => "orphan",
         }
@@ -71,6 +80,26 @@ pub struct Conflict {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// Where it is written, if it is about a file: in JSON `file`, `line` and `column`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<FilePlace>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FilePlace {
+    /// The file, as it was reached from what the caller named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, in characters from 1.
+    pub column: usize,
+}
+
+impl std::fmt::Display for FilePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
 }
 
 impl std::fmt::Display for Conflict {
@@ -151,6 +180,7 @@ fn damage(message: String) -> Conflict {
         apps: Vec::new(),
         message,
         hint: "put a backup back, or release the app and allocate its ports anew".to_owned(),
+        place: None,
     }
 }
 
@@ -233,6 +263,7 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
                 owners.join(" and to ")
             ),
             hint: "release one of the apps and allocate its ports anew".to_owned(),
+            place: None,
         });
     }
     found
@@ -323,6 +354,7 @@ fn against_promises(claims: &[ValidClaim], promises: &Promises) -> Vec<Conflict>
         apps,
         message,
         hint: "release the app and allocate it again, or correct the file".to_owned(),
+        place: None,
     };
     for claim in claims {
         held.entry(&claim.app)
@@ -365,6 +397,7 @@ fn against_rules(claims: &[ValidClaim], book: &SpaceBook, policy: &Policy) -> Ve
             apps: vec![app.to_string()],
             message,
             hint: hint.to_owned(),
+            place: None,
         };
         if browser_blocked().contains(*port) {
             found.push(conflict(
@@ -411,6 +444,7 @@ fn lapsed_leases(allocations: &[Allocation], now: Timestamp) -> Vec<Conflict> {
                 allocation.app, lease.expires_at
             ),
             hint: "nothing needs doing: the next change of the book reclaims them".to_owned(),
+            place: None,
         })
     });
     lapsed.collect()
@@ -428,6 +462,7 @@ fn used_by(port_use: &PortUse<'_>) -> Conflict {
         apps: vec![app.to_string()],
         message: format!("port {} of {app} {how} {holder}", holder.port),
         hint: "end that process, or release the app and allocate it again".to_owned(),
+        place: None,
     }
 }
 

@@ -18,7 +18,7 @@ mod service;
 mod usage;
 mod writer;
 
-pub use check::{Conflict, ConflictKind};
+pub use check::{Conflict, ConflictKind, FilePlace};
 pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
     RangeSettings, Value,
