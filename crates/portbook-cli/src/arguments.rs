@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use portbook::Flags;
 use portbook::model::{
     AppNumber, AppNumbers, Model, ModelPattern, PoolName, Port, PortStretch, Role, Span,
 };
+use portbook::{CleanupRequest, Flags, Share};
 
 /// portbook gives every app its own ports, and keeps them.
 ///
@@ -142,6 +142,14 @@ pub(crate) enum Command {
     Release(SeveralApps),
     /// Move the end of an app's lease
     Renew(Renew),
+    /// Release the apps that are gone
+    ///
+    /// Gone is an app whose directory is, whose lease has ended, or that was made by `portbook run
+    /// --release-on-exit` and runs no more. Shows what it would do; --yes does it, in one step. An app
+    /// that was not missed before is only noted, and released once it has been missing for the grace.
+    /// One that runs, or at whose port somebody is who may be the app, is never gone. What was released
+    /// comes back with its old ports if the app asks again. Run it on the host where the apps are.
+    Cleanup(Cleanup),
     /// Register the apps that a file names with the ports it names: all of them or none
     ///
     /// FILE is a port_config.json, an export of portbook's (JSON or CSV), or an earlier SQLite database
@@ -280,6 +288,31 @@ pub(crate) struct Renew {
     /// End it this long from now [default: as long as it was asked for]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) ttl: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    /// The folder that has every app's as MODEL/appN; without it, only apps whose directory the book
+    /// remembers are looked for
+    #[arg(long, value_name = "DIR")]
+    pub(crate) apps_dir: Option<PathBuf>,
+    /// Release what has been missing for this long: 0, 90s, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value_t = CleanupRequest::GRACE, allow_hyphen_values = true)]
+    pub(crate) grace: Span,
+    /// Release nothing if more than this share of the apps would go
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t,
+        allow_hyphen_values = true
+    )]
+    pub(crate) max_share: Share,
+    /// Only show what would be done, as without --yes
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Do it
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

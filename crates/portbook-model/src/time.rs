@@ -115,8 +115,10 @@ impl Span {
     pub const ZERO: Span = Span(Duration::ZERO);
 
     /// The length in milliseconds, at most 100 years.
-    pub fn from_millis(millis: u64) -> Self {
-        Span(Duration::from_millis(millis).min(Self::LONGEST))
+    pub const fn from_millis(millis: u64) -> Self {
+        let longest = Self::LONGEST.as_millis() as u64;
+        let millis = if millis < longest { millis } else { longest };
+        Span(Duration::from_millis(millis))
     }
 
     /// The length of time.

@@ -7,6 +7,7 @@ use portbook_host::HostError;
 use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
 use portbook_store::StoreError;
 
+use crate::cleanup::CleanupRefused;
 use crate::configuration::ConfigurationError;
 use crate::import::FileProblem;
 
@@ -159,6 +160,9 @@ pub enum Error {
     /// Two roles of an app that have one variable.
     #[error(transparent)]
     SharedVariable(#[from] portbook_apps::variables::SharedVariable),
+    /// A cleanup that might reach too far.
+    #[error(transparent)]
+    Cleanup(#[from] CleanupRefused),
     /// The machine does not say what it must be asked.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -261,6 +265,8 @@ impl Error {
             Error::QueueFull(_) => (Failure::Book, "queue-full"),
             Error::Contended { .. } => (Failure::Book, "contended"),
             Error::SharedVariable(_) => (Failure::Input, "shared-variable"),
+            Error::Cleanup(CleanupRefused::TooMany { .. }) => (Failure::No, "too-many-orphans"),
+            Error::Cleanup(_) => (Failure::Input, "bad-apps-directory"),
             Error::Host(_) => (Failure::Other, "host-unknown"),
             Error::Shared(error) => error.class(),
             Error::Internal(_) => (Failure::Other, "internal"),
@@ -278,6 +284,7 @@ impl Error {
             Error::Unresolved { .. } => "`portbook list` shows the apps that are in the book",
             Error::Ambiguous { .. } => "name one of them as the book spells it",
             Error::NothingToRelease(_) => "`portbook list` shows what there is to release",
+            Error::Cleanup(refused) => refused.hint(),
             Error::Entries { .. } => "correct the entries and import the file again",
             Error::IncompletePair(_) => "`portbook check` shows what is wrong with the book",
             Error::Store(StoreError::Damaged { .. }) => {

@@ -5,6 +5,7 @@
 //! one entry point; the command `portbook` and everything else is thin over it.
 
 mod check;
+mod cleanup;
 mod configuration;
 mod error;
 mod import;
@@ -19,6 +20,9 @@ mod usage;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
+pub use cleanup::{
+    Cleanup, CleanupRefused, CleanupRequest, InvalidShare, Orphan, OrphanState, Share, Untold,
+};
 pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
     RangeSettings, Value,

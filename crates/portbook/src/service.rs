@@ -398,7 +398,7 @@ impl PortAllocationService {
     /// The allocated ports that are known to be used by somebody else. A machine that does not say
     /// who has its ports makes none known.
     fn ports_of_strangers(&self, allocations: &[Allocation]) -> PortSet {
-        if !self.writer.rules().checks_host() {
+        if !self.checks_host() {
             return PortSet::new();
         }
         let uses = port_uses(allocations).unwrap_or_default();
@@ -410,7 +410,7 @@ impl PortAllocationService {
 
     /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.
     pub fn check_port_conflicts(&self) -> Result<Vec<Conflict>, Error> {
-        self.check(self.writer.rules().checks_host())
+        self.check(self.checks_host())
     }
 
     /// Every conflict, with or without a look at this host.
@@ -461,7 +461,7 @@ impl PortAllocationService {
         let allocations = self.allocations(None)?;
         let book = self.promised_book()?;
         let mut in_use = PortSet::new();
-        if self.writer.rules().checks_host() {
+        if self.checks_host() {
             in_use.extend(
                 portbook_host::listeners()?
                     .into_iter()
@@ -565,11 +565,16 @@ impl PortAllocationService {
         self.writer.rules().host_view()
     }
 
+    /// Whether this host may be asked which ports it uses.
+    pub(crate) fn checks_host(&self) -> bool {
+        self.writer.rules().checks_host()
+    }
+
     pub(crate) fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
         Ok(self.writer.store().read()?)
     }
 
-    fn submit(&self, asks: Vec<Ask>) -> Result<Vec<Result<Outcome, Refusal>>, Error> {
+    pub(crate) fn submit(&self, asks: Vec<Ask>) -> Result<Vec<Result<Outcome, Refusal>>, Error> {
         let command = |ask| Command {
             space: self.space.clone(),
             ask,
@@ -586,7 +591,7 @@ impl PortAllocationService {
 }
 
 /// The time that the book goes by: a clock that was put back does not bring a lease back to life.
-fn now(reading: &mut dyn Reading) -> Result<Timestamp, Error> {
+pub(crate) fn now(reading: &mut dyn Reading) -> Result<Timestamp, Error> {
     let wall: Timestamp = std::time::SystemTime::now().into();
     Ok(wall.max(reading.head()?.changed_at))
 }
@@ -623,7 +628,7 @@ fn is_one_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-fn internal(wanted: &str, got: impl std::fmt::Debug) -> Error {
+pub(crate) fn internal(wanted: &str, got: impl std::fmt::Debug) -> Error {
     Error::Internal(format!("{wanted} expected, {got:?} found"))
 }
 

@@ -2,6 +2,7 @@
 
 mod allocate;
 mod check;
+mod cleanup;
 mod config;
 mod doctor;
 mod export;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Check(check) => check::run(&check, &open(&global, output)?, output),
         Command::Release(apps) => release::run(&apps, &open(&global, output)?, output),
         Command::Renew(renew) => renew::run(&renew, &open(&global, output)?, output),
+        Command::Cleanup(cleanup) => cleanup::run(&cleanup, &open(&global, output)?, output),
         Command::Import(import) => import::run(&import, &open(&global, output)?, output),
         Command::Export(export) => export::run(&export, &open(&global, output)?, output),
         Command::Pool(pool) => pool::run(&pool, &open(&global, output)?, output),

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::kit::{Run, Sandbox};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "allocate",
     "get",
     "resolve",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 19] = [
     "check",
     "release",
     "renew",
+    "cleanup",
     "import",
     "export",
     "pool",

@@ -9,6 +9,7 @@ mod allocating;
 mod bad_input;
 mod broken_books;
 mod checking;
+mod cleaning_up;
 mod configuring;
 mod docs;
 mod doctoring;
