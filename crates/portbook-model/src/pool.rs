@@ -30,6 +30,12 @@ impl ModelPattern {
             .map_err(|_| InvalidModelPattern(text.to_owned()))
     }
 
+    /// The pattern that means no model at all: for ports that are kept from every app. It is written
+    /// as the empty text, which nobody can give as a pattern by mistake.
+    pub fn nobody() -> Self {
+        ModelPattern(String::new())
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,6 +58,9 @@ impl std::str::FromStr for ModelPattern {
 impl TryFrom<String> for ModelPattern {
     type Error = InvalidModelPattern;
     fn try_from(text: String) -> Result<Self, InvalidModelPattern> {
+        if text.is_empty() {
+            return Ok(Self::nobody());
+        }
         Self::new(&text)
     }
 }
@@ -64,7 +73,10 @@ impl From<ModelPattern> for String {
 
 impl fmt::Display for ModelPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.0.as_str() {
+            "" => f.write_str("no app"),
+            text => f.write_str(text),
+        }
     }
 }
 
@@ -93,6 +105,16 @@ mod tests {
         let exact = ModelPattern::new("x-ai/grok-4").unwrap();
         assert!(exact.matches(&model("x-ai_grok-4")));
         assert!(!exact.matches(&model("x-ai_grok-4.1")));
+    }
+
+    #[test]
+    fn nobody_is_no_model_and_comes_back_from_where_it_is_kept() {
+        let kept = String::from(ModelPattern::nobody());
+        let back = ModelPattern::try_from(kept).unwrap();
+        assert_eq!(back, ModelPattern::nobody());
+        assert!(!back.matches(&Model::new("m").unwrap()));
+        assert_eq!(back.to_string(), "no app");
+        assert!(ModelPattern::new("").is_err());
     }
 
     #[test]

@@ -461,7 +461,7 @@ fn pool(row: &Row<'_>) -> Result<Pool, Nonsense> {
     Ok(Pool {
         name: sensible(PoolName::new(&name))?,
         ports: sensible(PortStretch::new(port(1)?, port(2)?))?,
-        models: sensible(ModelPattern::new(&models))?,
+        models: sensible(ModelPattern::try_from(models))?,
     })
 }
 

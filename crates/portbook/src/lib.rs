@@ -5,6 +5,7 @@
 //! one entry point; the command `portbook` and everything else is thin over it.
 
 mod check;
+mod claims;
 mod cleanup;
 mod configuration;
 mod error;
@@ -20,6 +21,7 @@ mod usage;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
+pub use claims::ClaimedPorts;
 pub use cleanup::{
     Cleanup, CleanupRefused, CleanupRequest, InvalidShare, Orphan, OrphanState, Share, Untold,
 };
