@@ -1,5 +1,7 @@
 //! The portserver as clients that nobody here wrote see it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
