@@ -1,6 +1,6 @@
 //! The files in which apps' ports are written: read into values, and written from them.
 //!
-//! Bytes in, values out. Nothing here knows a book, and nothing but [`template`] opens a file.
+//! Bytes in, values out. Nothing here knows a book; only [`template`] and [`written`] open files.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -9,12 +9,18 @@
 //! | what is an app called in short | [`ProjectNames`] |
 //! | which variables tell an app its ports | [`variables`] |
 //! | how is a template filled in | [`template`] |
+//! | which variables does an `.env` file set, and where | [`dot_env`] |
+//! | what becomes of `${NAME:-default}` | [`interpolation`] |
+//! | where in a file does a text come from | [`written`] |
 
+pub mod dot_env;
 pub mod export;
+pub mod interpolation;
 pub mod port_config;
 mod project_name;
 pub mod template;
 pub mod variables;
+pub mod written;
 
 pub use port_config::{Fault, Format, LARGEST_FILE, ListedApp, Listing, Problem, Unreadable, read};
 pub use project_name::{ProjectNames, slug};
