@@ -12,11 +12,13 @@ mod eligibility;
 mod explain;
 mod import;
 mod relocate;
+mod repair;
 mod slots;
 
 pub use eligibility::Ineligible;
 pub use explain::{Explanation, PassedOver};
 pub use import::import_problems;
+pub use repair::{Fault, Hindrance, Repair, RepairMove, RepairView, Unmoved, plan_repair};
 
 use crate::{
     Allocation, AppKey, Ask, Book, Change, Command, HostView, Lease, Note, Outcome, Policy, Pool,

@@ -29,7 +29,9 @@ impl Draft<'_> {
         self.search_destinations(moves, &mut arriving)?;
         let mut moved: BTreeMap<AppKey, MovedApp> = BTreeMap::new();
         for (step, to) in moves.iter().zip(arriving) {
-            let to = to.ok_or_else(|| Refusal::NothingToMove(step.app.clone()))?;
+            let to = to
+                .filter(|to| *to != step.from)
+                .ok_or_else(|| Refusal::NothingToMove(step.app.clone()))?;
             let app = self.space.as_first_spelt(&step.app);
             let entry = moved.entry(app.clone()).or_insert_with(|| MovedApp {
                 app,
@@ -37,6 +39,9 @@ impl Draft<'_> {
                 to: Ports::new(),
                 why: step.why.clone(),
             });
+            if entry.why != step.why {
+                entry.why = format!("{}; {}", entry.why, step.why);
+            }
             entry.from.insert(step.role.clone(), step.from);
             entry.to.insert(step.role.clone(), to);
         }
@@ -48,12 +53,13 @@ impl Draft<'_> {
     /// The ports that are to be left, each still held as the asker supposes.
     fn leaving(&self, moves: &[Move]) -> Result<PortSet, Refusal> {
         let mut leaving = PortSet::new();
+        let mut asked = BTreeSet::new();
         for step in moves {
             let held = self
                 .space
                 .allocation(&step.app)
                 .and_then(|allocation| allocation.ports.get(&step.role));
-            if held != Some(&step.from) || !leaving.insert(step.from) {
+            if held != Some(&step.from) || !asked.insert((&step.app, &step.role)) {
                 return Err(Refusal::NotHeldAsSupposed {
                     app: step.app.clone(),
                     role: step.role.clone(),
@@ -61,6 +67,7 @@ impl Draft<'_> {
                     held: held.copied(),
                 });
             }
+            leaving.insert(step.from);
         }
         Ok(leaving)
     }
@@ -161,6 +168,9 @@ impl Chooser<'_> {
     /// The lowest eligible port for one role of an app that has to leave the one it has; a pool of
     /// its model's comes first, as for a new app.
     fn another(&self, role: &Role) -> Result<Port, Refusal> {
+        if self.policy.range(role).is_none() {
+            return Err(Refusal::UnknownRole(role.clone()));
+        }
         let wanted = BTreeSet::from([role.clone()]);
         let ports = match self.pooled(&wanted)? {
             Some(ports) => ports,

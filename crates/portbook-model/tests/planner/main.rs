@@ -14,6 +14,7 @@ mod promised;
 mod properties;
 mod releases;
 mod relocations;
+mod repairs;
 mod roles;
 mod slots;
 mod upstream;
