@@ -2,14 +2,14 @@
 //!
 //! Each format orders its entries by model identity, then app number, then port space.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use portbook_model::{AppKey, Port, Ports, Role, Space, Timestamp};
 
 use crate::port_config::CSV_HEADER;
 
 /// An app's ports as lists and exports tell of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortConfiguration {
     /// The app, with its model as it was first spelt.
     #[serde(flatten)]

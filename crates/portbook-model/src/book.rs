@@ -65,7 +65,7 @@ pub struct Lease {
 }
 
 /// The ports that an app holds, with when and how it came to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// The app, with its model as it was first spelt.
     pub app: AppKey,
@@ -91,7 +91,7 @@ impl Allocation {
 }
 
 /// The ports that an app had until it was released: what it gets again if it comes back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormerAllocation {
     /// The app.
     pub app: AppKey,
@@ -102,7 +102,8 @@ pub struct FormerAllocation {
 }
 
 /// What the book knows of an app.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AppRecord {
     /// It holds ports.
     Held(Allocation),

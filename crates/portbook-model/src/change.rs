@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppKey, Lease, Notes, Pool, Ports, PromiseFile, Revision, Space, Timestamp};
+use crate::{Actor, AppKey, Lease, Notes, Pool, Ports, PromiseFile, Revision, Space, Timestamp};
 
 /// How an allocation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -224,12 +224,14 @@ impl Change {
 pub struct SpaceChange {
     /// The space.
     pub space: Space,
+    /// Who asked.
+    pub by: Actor,
     /// What happened there.
     pub change: Change,
 }
 
 /// The name of one commit, chosen by whoever commits: the answer to "did my commit happen?".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CommitId(pub [u8; 16]);
 
 impl fmt::Display for CommitId {
@@ -245,14 +247,12 @@ pub struct Batch {
     pub commit: CommitId,
     /// When it was planned.
     pub at: Timestamp,
-    /// Who asked, as far as is known: `cli:alice`.
-    pub actor: String,
     /// What happens, in order; each change is one revision.
     pub changes: Vec<SpaceChange>,
 }
 
 /// A change as the book recorded it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// Its number.
     pub revision: Revision,

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange, PortSet,
-    PortStretch, Ports, PromiseFile, ReleaseCause, Role, Space, Span, Timestamp,
+    Actor, Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange,
+    PortSet, PortStretch, Ports, PromiseFile, ReleaseCause, Role, Space, Span, Timestamp,
 };
 
 /// A wish to change the book, in one space.
@@ -14,10 +16,27 @@ pub struct Command {
     pub space: Space,
     /// What is asked.
     pub ask: Ask,
+    /// Who asks, for the history.
+    pub by: Actor,
+    /// Whether ports that the host uses are passed over, where the host is looked at.
+    pub checks_host: bool,
+}
+
+impl Command {
+    /// A command of nobody in particular, with the host to be looked at.
+    pub fn new(space: Space, ask: Ask) -> Self {
+        Self {
+            space,
+            ask,
+            by: Actor::default(),
+            checks_host: true,
+        }
+    }
 }
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ask {
     /// Ports for one app or several: all of them or none.
     Allocate(AllocationRequest),
@@ -79,7 +98,7 @@ pub enum Ask {
 }
 
 /// One role's port of an app that is to get another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The app.
     pub app: AppKey,
@@ -94,7 +113,7 @@ pub struct Move {
 }
 
 /// An app whose ports were moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedApp {
     /// The app.
     pub app: AppKey,
@@ -107,7 +126,7 @@ pub struct MovedApp {
 }
 
 /// Which ports are wanted for which apps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocationRequest {
     /// The apps.
     pub apps: Vec<AppKey>,
@@ -135,7 +154,7 @@ impl AllocationRequest {
 }
 
 /// One app of an import with the ports it is to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportEntry {
     /// The app.
     pub app: AppKey,
@@ -146,7 +165,8 @@ pub struct ImportEntry {
 }
 
 /// The answer to an [`Ask`] that could be met.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// What the book holds for each app asked for, in that order.
     Allocated(Vec<Grant>),
@@ -180,7 +200,7 @@ pub enum Outcome {
 }
 
 /// What an app holds, and what of it is new.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The allocation as the book holds it.
     pub allocation: Allocation,
@@ -198,7 +218,8 @@ pub struct Grant {
 }
 
 /// Why an [`Ask`] could not be met; nothing of it was done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// A role that has no range.
     #[error("the role `{0}` is unknown")]
@@ -286,7 +307,7 @@ pub enum Refusal {
 }
 
 /// What is wrong with one entry of an import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProblem {
     /// Which entry, counted from 0.
     pub entry: usize,
@@ -295,7 +316,8 @@ pub struct ImportProblem {
 }
 
 /// Why an entry cannot be registered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImportFault {
     /// The app stands there with other ports.
     #[error("{app} holds {held} in the book")]
@@ -349,7 +371,7 @@ fn describe_owner(owner: &Option<(AppKey, Role)>) -> String {
 }
 
 /// No slot is left: what fills each range.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exhaustion {
     /// The app that went without.
     pub app: AppKey,
@@ -358,7 +380,7 @@ pub struct Exhaustion {
 }
 
 /// What the ports of one role's range are used for; every port counts once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeUse {
     /// The role.
     pub role: Role,

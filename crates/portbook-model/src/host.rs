@@ -23,7 +23,7 @@ pub trait HostView {
 }
 
 /// The machine did not say whether a port is in use, and guessing is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("whether port {port} is in use on this host cannot be told: {reason}")]
 pub struct HostUnknown {
     /// The port that was asked about.

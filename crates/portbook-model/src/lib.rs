@@ -32,7 +32,7 @@ mod resolve;
 mod time;
 
 pub use app::{
-    AppKey, AppNumber, AppNumbers, InvalidAppNumber, InvalidAppNumbers, InvalidModel,
+    Actor, AppKey, AppNumber, AppNumbers, InvalidAppNumber, InvalidAppNumbers, InvalidModel,
     InvalidPoolName, InvalidRole, InvalidSpace, Model, PoolName, Role, Space,
 };
 pub use book::{
@@ -47,7 +47,7 @@ pub use command::{
 };
 pub use host::{Holder, HostUnknown, HostView, Process, SocketUse, Transport, UncheckedHost};
 pub use notes::{AppDirectory, Note, Notes, ProcessIdentity, Run};
-pub use plan::{Explanation, Ineligible, PassedOver, Plan, import_problems, plan};
+pub use plan::{Explanation, Ineligible, PassedOver, Plan, plan};
 pub use policy::{BlockedBy, InvalidPolicy, Policy};
 pub use pool::{InvalidModelPattern, ModelPattern, Pool};
 pub use port::{

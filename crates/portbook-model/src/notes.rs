@@ -96,7 +96,8 @@ impl fmt::Display for ProcessIdentity {
 }
 
 /// Something to remember of an app.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Note {
     /// Where its files are.
     Directory(AppDirectory),

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::browsers::browser_blocked;
 use crate::{Port, PortRange, PortSet, Role};
 
@@ -49,7 +51,8 @@ fn list(roles: &[Role]) -> String {
 }
 
 /// Why a port is never given out on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlockedBy {
     /// No browser opens it (WHATWG Fetch, "port blocking").
     Browsers,

@@ -219,11 +219,27 @@ impl fmt::Display for PortStretch {
 pub struct Slot(pub u16);
 
 /// Where a role's ports come from: `base`, `base + step`, ... up to and including `max`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawRange")]
 pub struct PortRange {
     base: Port,
     step: NonZeroU16,
     max: Port,
+}
+
+/// A range as it is written, unchecked.
+#[derive(Deserialize)]
+struct RawRange {
+    base: Port,
+    step: u16,
+    max: Port,
+}
+
+impl TryFrom<RawRange> for PortRange {
+    type Error = InvalidRange;
+    fn try_from(raw: RawRange) -> Result<Self, InvalidRange> {
+        Self::new(raw.base, raw.step, raw.max)
+    }
 }
 
 /// What was given is not a range.

@@ -54,10 +54,10 @@ impl Caller {
         self.given += 1;
         let number = AppNumber::new(self.given).ok_or("too many apps")?;
         let app = AppKey::new(self.model.clone(), number);
-        Ok(Command {
-            space: Space::default(),
-            ask: Ask::Allocate(AllocationRequest::plain(vec![app])),
-        })
+        Ok(Command::new(
+            Space::default(),
+            Ask::Allocate(AllocationRequest::plain(vec![app])),
+        ))
     }
 
     /// Gives out as many pairs in one commit.
@@ -81,7 +81,6 @@ impl Caller {
         let batch = Batch {
             commit: CommitId(u128::from(self.given).to_be_bytes()),
             at: now,
-            actor: "floor".to_owned(),
             changes: planned.changes,
         };
         turn.commit(book.head.revision, &batch)?;
@@ -208,9 +207,9 @@ fn contenders(folder: &Path) -> Outcome<()> {
                 let batch = Batch {
                     commit: CommitId(u128::from(number).to_be_bytes()),
                     at: head.changed_at,
-                    actor: "floor".to_owned(),
                     changes: vec![SpaceChange {
                         space: Space::default(),
+                        by: "floor".into(),
                         change: Change::Promised { file },
                     }],
                 };

@@ -5,8 +5,8 @@
 //! refused.
 
 use portbook_model::{
-    AppKey, Batch, Change, Lease, Pool, Port, Ports, PromiseFile, Revision, Role, Source, Space,
-    SpaceChange, Timestamp,
+    Actor, AppKey, Batch, Change, Lease, Pool, Port, Ports, PromiseFile, Revision, Role, Source,
+    Space, SpaceChange, Timestamp,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
@@ -54,14 +54,14 @@ pub(crate) fn write(sqlite: &Connection, expected: Revision, batch: &Batch) -> R
     if moved != 1 {
         return Err(Refused::Stale);
     }
-    for (revision, SpaceChange { space, change }) in (first + 1..).zip(&batch.changes) {
+    for (revision, SpaceChange { space, by, change }) in (first + 1..).zip(&batch.changes) {
         let rows = SpaceRows {
             sqlite,
             space,
             at: batch.at,
         };
         rows.apply(change)?;
-        record(sqlite, revision, batch, space, change)?;
+        record(sqlite, revision, batch, (space, by), change)?;
     }
     Ok(())
 }
@@ -70,7 +70,7 @@ fn record(
     sqlite: &Connection,
     revision: i64,
     batch: &Batch,
-    space: &Space,
+    (space, by): (&Space, &Actor),
     change: &Change,
 ) -> Result<(), Refused> {
     let app = change.app();
@@ -80,7 +80,7 @@ fn record(
             revision,
             batch.commit.0,
             batch.at.millis(),
-            batch.actor,
+            by.as_str(),
             space.as_str(),
             app.map(|app| app.model.identity()),
             app.map(|app| app.number.get()),

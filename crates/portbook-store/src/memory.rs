@@ -171,20 +171,20 @@ impl State {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
-        for SpaceChange { space, change } in &batch.changes {
+        for SpaceChange { space, change, .. } in &batch.changes {
             let rows = self.spaces.entry(space.clone()).or_default();
             if let Err(refused) = rows.write(change, batch.at) {
                 self.restore();
                 return Err(refused);
             }
         }
-        for SpaceChange { space, change } in &batch.changes {
+        for SpaceChange { space, by, change } in &batch.changes {
             self.head.revision = self.head.revision.after(1);
             self.changes.push(Recorded {
                 revision: self.head.revision,
                 commit: batch.commit,
                 at: batch.at,
-                actor: batch.actor.clone(),
+                actor: by.to_string(),
                 space: space.clone(),
                 change: change.clone(),
             });

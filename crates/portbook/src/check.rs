@@ -10,13 +10,13 @@ use portbook_model::{
     Revision, Space, SpaceBook, Timestamp, browser_blocked,
 };
 use portbook_store::{Audit, Claim, Filter, Reading, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::ownership::{PortUse, Whose, port_uses};
 
 /// What kind of conflict it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
     /// Two apps, or two roles of one, claim one port.
@@ -68,7 +68,7 @@ impl ConflictKind {
 }
 
 /// Two claims on one port, or a claim that cannot be honoured. Displays as one plain sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// What kind.
     pub kind: ConflictKind,
@@ -86,7 +86,7 @@ pub struct Conflict {
 }
 
 /// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FilePlace {
     /// The file, as it was reached from what the caller named.
     pub file: String,

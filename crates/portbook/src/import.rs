@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 
 use portbook_apps::port_config::{Listing, Problem, is_sqlite};
 use portbook_model::{
-    AppKey, AppNumber, Command, ImportEntry, ImportProblem, Model, Needs, Port, Ports, Role, Space,
-    SpaceBook, Timestamp, browser_blocked, import_problems,
+    AppKey, AppNumber, ImportEntry, ImportProblem, Model, Port, Ports, Role, Space, browser_blocked,
 };
 use portbook_sqlite::legacy::LegacyRow;
-use portbook_store::Reading;
 use serde::Serialize;
 
 use crate::Error;
@@ -113,27 +111,13 @@ impl File {
         !self.problems.is_empty()
     }
 
-    /// Everything that is wrong: with the file by itself and against the book, in the file's order.
-    pub(crate) fn problems(
-        &self,
-        reading: &mut dyn Reading,
-        space: &Space,
-    ) -> Result<Vec<FileProblem>, Error> {
-        let entries = self.entries();
-        let command = Command {
-            space: space.clone(),
-            ask: portbook_model::Ask::Import {
-                entries: entries.clone(),
-            },
-        };
-        let mut book: SpaceBook = reading.space(space, Timestamp::from_millis(i64::MAX))?;
-        for needs in Needs::of([&command]).values() {
-            reading.load(space, needs, &mut book)?;
-        }
+    /// Everything that is wrong: with the file by itself and, `against_book`, with what the book holds,
+    /// in the file's order.
+    pub(crate) fn problems(&self, against_book: &[ImportProblem]) -> Vec<FileProblem> {
         let mut problems = self.problems.clone();
-        problems.extend(self.located(&import_problems(&book, &entries)));
+        problems.extend(self.located(against_book));
         problems.sort_by_key(|problem| problem.line);
-        Ok(problems)
+        problems
     }
 
     /// The planner's verdicts with the lines that they are about.

@@ -8,8 +8,10 @@ mod check;
 mod claims;
 mod cleanup;
 mod configuration;
+mod desk;
 mod error;
 mod import;
+mod local;
 mod naming;
 mod open;
 mod ownership;
@@ -21,7 +23,6 @@ mod usage;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
-pub use claims::ClaimedPorts;
 pub use cleanup::{
     Cleanup, CleanupRefused, CleanupRequest, InvalidShare, Orphan, OrphanState, Share, Untold,
 };

@@ -12,7 +12,7 @@ impl PortAllocationService {
     /// that the space knew before the app's have a say in them. An app of a model that the space does
     /// not know yet is told the names that it would have now.
     pub fn project_names(&self, app: &AppKey) -> Result<ProjectNames, Error> {
-        let models = self.reading()?.models(self.space())?;
+        let models = self.models()?;
         let earlier = models.iter().position(|model| *model == app.model);
         let earlier = &models[..earlier.unwrap_or(models.len())];
         Ok(ProjectNames::of(app, earlier))

@@ -1,10 +1,12 @@
 //! Whose a process is: the app's that holds the port, or a stranger's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use portbook_host::{HostError, boot_id, descends_from, is_container_proxy, process_start_time};
-use portbook_model::{Allocation, AppKey, Holder, Port, PortSet, Process, ProcessIdentity};
+use portbook_model::{
+    Allocation, AppKey, Holder, Port, PortSet, Process, ProcessIdentity, SocketUse,
+};
 
 /// Whose the process is that was found at an app's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +75,22 @@ pub(crate) fn port_uses(allocations: &[Allocation]) -> Result<Vec<PortUse<'_>>, 
     let mut uses: Vec<PortUse<'_>> = holders.filter_map(found).collect();
     uses.sort_by_key(|found| (found.holder.port, found.holder.transport));
     Ok(uses)
+}
+
+/// The apps at whose ports somebody is who may be the app: its own process, a container engine, or
+/// one that this user cannot see.
+pub(crate) fn apps_that_answer(allocations: &[Allocation]) -> Result<BTreeSet<AppKey>, HostError> {
+    let may_be_the_app = |port_use: &PortUse<'_>| match port_use.whose {
+        Whose::Own | Whose::Engine => true,
+        Whose::Stranger => {
+            port_use.holder.process.is_none() && port_use.holder.usage != SocketUse::Connected
+        }
+    };
+    let uses = port_uses(allocations)?.into_iter();
+    Ok(uses
+        .filter(may_be_the_app)
+        .map(|port_use| port_use.allocation.app.clone())
+        .collect())
 }
 
 /// Whether a directory is the app's own or below it.

@@ -1,28 +1,28 @@
 //! The one entry point to a book.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
 use portbook_apps::export::PortConfiguration;
+use portbook_host::LocalHost;
 use portbook_model::{
-    Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, HostView,
-    Match, Model, ModelPattern, Move, MovedApp, Note, Outcome, Policy, Pool, PoolName, PortSet,
-    Ports, Recorded, Refusal, ReleaseCause, Resolution, Role, Space, SpaceBook, Span, Timestamp,
-    resolve,
+    Actor, Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Grant, Head, Holder,
+    HostView, Match, Model, ModelPattern, Move, MovedApp, Note, Outcome, Policy, Pool, PoolName,
+    Port, Ports, PromiseFile, Recorded, Refusal, ReleaseCause, Resolution, Revision, Space, Span,
+    Timestamp, UncheckedHost, resolve,
 };
 use portbook_sqlite::legacy::LegacyError;
-use portbook_store::{Filter, HistoryFilter, Reading, Store};
+use portbook_store::Store;
 
 use crate::check::Conflict;
 use crate::configuration::Configuration;
+use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::import::{self, ImportReport};
-use crate::ownership::{Whose, port_uses};
+use crate::local::LocalDesk;
 use crate::promises::{Current, PromiseSource};
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
-use crate::writer::Writer;
 use crate::{Error, PortPair, open};
 
 /// Gives every app its own ports, and keeps them: all that the command, the server and the bindings
@@ -48,41 +48,13 @@ use crate::{Error, PortPair, open};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct PortAllocationService {
-    writer: Writer,
-    space: Space,
-    promises: Option<PromiseSource>,
-    acquainted: Acquaintances,
+    desk: Arc<dyn Desk>,
+    scope: Scope,
+    promises: Option<Arc<PromiseSource>>,
     /// The book's file, where it is one.
     book: Option<PathBuf>,
-}
-
-/// The apps that this process has allocated: those that probably still stand when they ask again, so
-/// that a look before the queue pays. Any other is most likely new, but for the first that a process
-/// asks for, since a command asks once, mostly for what is there. A wrong guess costs a look.
-#[derive(Default)]
-struct Acquaintances {
-    asked: AtomicBool,
-    apps: RwLock<HashSet<AppKey>>,
-}
-
-impl Acquaintances {
-    /// Enough for every app of a space; then it begins anew.
-    const MOST: usize = 65_536;
-
-    fn may_stand(&self, apps: &[AppKey]) -> bool {
-        let is_first = !self.asked.swap(true, Ordering::Relaxed);
-        let known = self.apps.read().unwrap_or_else(PoisonError::into_inner);
-        is_first || apps.iter().all(|app| known.contains(app))
-    }
-
-    fn note(&self, apps: &[AppKey]) {
-        let mut known = self.apps.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + apps.len() > Self::MOST {
-            known.clear();
-        }
-        known.extend(apps.iter().cloned());
-    }
 }
 
 /// An app that was looked up with fallbacks.
@@ -109,27 +81,51 @@ impl PortAllocationService {
         );
         let promises = configuration.port_config.as_ref();
         Self {
-            writer: Writer::new(store, rules, actor()),
-            space: configuration.space.value.clone(),
-            promises: promises.map(|file| PromiseSource::new(file.value.clone())),
-            acquainted: Acquaintances::default(),
+            desk: Arc::new(LocalDesk::new(store, rules)),
+            scope: Scope {
+                space: configuration.space.value.clone(),
+                by: actor().into(),
+                checks_host: configuration.host_check.value,
+            },
+            promises: promises.map(|file| Arc::new(PromiseSource::new(file.value.clone()))),
             book: open::sqlite_path(&configuration.store.value).ok(),
         }
     }
 
-    /// The port space that this service works in.
-    pub fn space(&self) -> &Space {
-        &self.space
+    /// The same book's service for another port space.
+    pub fn in_space(&self, space: Space) -> Self {
+        let mut other = self.clone();
+        other.scope.space = space;
+        other
     }
 
-    /// The rules that ports are given out by.
-    pub fn policy(&self) -> &Policy {
-        self.writer.rules().policy()
+    /// The same service on behalf of somebody else, as the history is to tell.
+    pub fn on_behalf_of(&self, by: Actor) -> Self {
+        let mut other = self.clone();
+        other.scope.by = by;
+        other
+    }
+
+    /// The same service without a look at which ports the host uses.
+    pub fn without_host_check(&self) -> Self {
+        let mut other = self.clone();
+        other.scope.checks_host = false;
+        other
+    }
+
+    /// The port space that this service works in.
+    pub fn space(&self) -> &Space {
+        &self.scope.space
+    }
+
+    /// The rules that ports are given out by; `None` where only a server knows them.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.desk.policy()
     }
 
     /// Where the book is, without passwords.
     pub fn location(&self) -> String {
-        self.writer.store().location()
+        self.desk.location()
     }
 
     /// The app's pair of ports: those it has, else new ones, which are its own from then on.
@@ -147,16 +143,12 @@ impl PortAllocationService {
     pub fn allocate(&self, request: &AllocationRequest) -> Result<Vec<Grant>, Error> {
         let promises = self.promises_now()?;
         if !promises.as_ref().is_some_and(|promises| promises.is_news)
-            && self.acquainted.may_stand(&request.apps)
-            && let Some(grants) = self.standing(request)?
+            && let Some(grants) = self.desk.standing(&self.scope, request)?
         {
             return Ok(grants);
         }
         match self.submit_knowing(promises, Ask::Allocate(request.clone()))? {
-            Ok(Outcome::Allocated(grants)) => {
-                self.acquainted.note(&request.apps);
-                Ok(grants)
-            }
+            Ok(Outcome::Allocated(grants)) => Ok(grants),
             Err(refusal) => Err(refusal.into()),
             other => Err(internal("grants", other)),
         }
@@ -192,54 +184,11 @@ impl PortAllocationService {
         answers.pop().ok_or_else(|| internal("an answer", "none"))
     }
 
-    /// The grants for apps that all hold what is asked already: no turn is needed for those.
-    fn standing(&self, request: &AllocationRequest) -> Result<Option<Vec<Grant>>, Error> {
-        if request.ttl.is_some() || request.explain {
-            return Ok(None);
-        }
-        let mut roles: Vec<&Role> = self
-            .writer
-            .rules()
-            .configured()
-            .base_roles()
-            .iter()
-            .collect();
-        roles.extend(request.roles.iter());
-        let mut reading = self.reading()?;
-        let now = now(&mut *reading)?;
-        let mut grants = Vec::with_capacity(request.apps.len());
-        for app in &request.apps {
-            let record = reading.app(&self.space, app)?;
-            let Some(allocation) = record.as_ref().and_then(AppRecord::held) else {
-                return Ok(None);
-            };
-            let has_pins = request
-                .pins
-                .iter()
-                .all(|(role, port)| allocation.ports.get(role) == Some(port));
-            let has_roles = roles
-                .iter()
-                .all(|role| allocation.ports.contains_key(*role));
-            if allocation.has_lapsed(now) || !has_pins || !has_roles {
-                return Ok(None);
-            }
-            grants.push(Grant {
-                allocation: allocation.clone(),
-                created: false,
-                added: Vec::new(),
-                in_use: Vec::new(),
-                unkept: Ports::new(),
-                explanation: None,
-            });
-        }
-        Ok(Some(grants))
-    }
-
     /// What an app holds.
     pub fn get(&self, app: &AppKey) -> Result<Allocation, Error> {
-        let mut reading = self.reading()?;
-        match reading.app(&self.space, app)? {
-            Some(AppRecord::Held(allocation)) => unless_lapsed(allocation, now(&mut *reading)?),
+        let Seen { record, now } = self.desk.record(&self.scope, app)?;
+        match record {
+            Some(AppRecord::Held(allocation)) => unless_lapsed(allocation, now),
             Some(AppRecord::Former(former)) => Err(Error::NotFound(former.app)),
             None => Err(Error::NotFound(app.clone())),
         }
@@ -247,15 +196,8 @@ impl PortAllocationService {
 
     /// Looks an app up with fallbacks, and refuses to guess between two.
     pub fn resolve(&self, model: &Model, number: AppNumber) -> Result<Resolved, Error> {
-        let filter = Filter {
-            space: self.space.clone(),
-            models: None,
-            number: Some(number),
-        };
-        let mut reading = self.reading()?;
-        let now = now(&mut *reading)?;
-        let mut candidates = reading.allocations(&filter)?;
-        candidates.retain(|allocation| !allocation.has_lapsed(now));
+        let held = self.desk.held(&self.scope, None, Some(number))?;
+        let candidates = held.standing();
         let models: Vec<Model> = candidates
             .iter()
             .map(|allocation| allocation.app.model.clone())
@@ -327,11 +269,8 @@ impl PortAllocationService {
 
     /// What [`relocate`](Self::relocate) would do now.
     pub fn preview_relocation(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
-        let command = Command {
-            space: self.space.clone(),
-            ask: Ask::Move { moves },
-        };
-        match self.writer.preview(&[command])?.pop() {
+        let asks = vec![Ask::Move { moves }];
+        match self.desk.preview(&self.scope, asks)?.pop() {
             Some(Ok(Outcome::Moved(moved))) => Ok(moved),
             Some(Err(refusal)) => Err(refusal.into()),
             other => Err(internal("moved apps", other)),
@@ -354,16 +293,12 @@ impl PortAllocationService {
     /// What the space's apps hold, by model, then app number; with `models`, those of the models that
     /// match.
     pub fn allocations(&self, models: Option<ModelPattern>) -> Result<Vec<Allocation>, Error> {
-        let filter = Filter {
-            space: self.space.clone(),
-            models,
-            number: None,
-        };
-        let mut reading = self.reading()?;
-        let now = now(&mut *reading)?;
-        let mut allocations = reading.allocations(&filter)?;
-        allocations.retain(|allocation| !allocation.has_lapsed(now));
-        Ok(allocations)
+        Ok(self.held(models)?.standing())
+    }
+
+    /// What the space's apps hold, those among them whose lease has ended, too.
+    pub(crate) fn held(&self, models: Option<ModelPattern>) -> Result<Held, Error> {
+        self.desk.held(&self.scope, models, None)
     }
 
     /// Every app's ports, by model, then app number, with whether they are usable.
@@ -376,45 +311,26 @@ impl PortAllocationService {
         &self,
         models: Option<ModelPattern>,
     ) -> Result<Vec<PortConfiguration>, Error> {
-        let allocations = self.allocations(models)?;
-        let strangers = self.ports_of_strangers(&allocations);
-        let usable = |allocation: &Allocation| {
-            let mut ports = allocation.ports.values();
-            ports.all(|port| !strangers.contains(*port) && self.policy().blocked(*port).is_none())
-        };
-        let configuration = |allocation: &Allocation| {
-            PortConfiguration::new(
-                allocation.app.clone(),
-                allocation.ports.clone(),
-                usable(allocation),
-                self.space.clone(),
-                allocation.created_at,
-            )
-            .map_err(|incomplete| Error::IncompletePair(incomplete.app))
-        };
-        allocations.iter().map(configuration).collect()
-    }
-
-    /// The allocated ports that are known to be used by somebody else. A machine that does not say
-    /// who has its ports makes none known.
-    fn ports_of_strangers(&self, allocations: &[Allocation]) -> PortSet {
-        if !self.checks_host() {
-            return PortSet::new();
-        }
-        let uses = port_uses(allocations).unwrap_or_default();
-        uses.into_iter()
-            .filter(|port_use| port_use.whose == Whose::Stranger)
-            .map(|port_use| port_use.holder.port)
-            .collect()
+        self.desk.configurations(&self.scope, models)
     }
 
     /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.
     pub fn check_port_conflicts(&self) -> Result<Vec<Conflict>, Error> {
-        self.check(self.checks_host())
+        self.conflicts(match self.scope.checks_host {
+            true => HostLook::AsConfigured,
+            false => HostLook::Never,
+        })
     }
 
     /// Every conflict, with or without a look at this host.
     pub fn check(&self, host: bool) -> Result<Vec<Conflict>, Error> {
+        self.conflicts(match host {
+            true => HostLook::Always,
+            false => HostLook::Never,
+        })
+    }
+
+    fn conflicts(&self, host: HostLook) -> Result<Vec<Conflict>, Error> {
         let known = match &self.promises {
             Some(source) => {
                 self.refuse_own_book(source.path())?;
@@ -422,13 +338,7 @@ impl PortAllocationService {
             }
             None => None,
         };
-        crate::check::conflicts(
-            &mut *self.reading()?,
-            &self.space,
-            self.policy(),
-            known,
-            host,
-        )
+        self.desk.conflicts(&self.scope, known, host)
     }
 
     /// What happened, oldest first; with `last`, the last so many changes.
@@ -438,58 +348,33 @@ impl PortAllocationService {
         number: Option<AppNumber>,
         last: Option<usize>,
     ) -> Result<Vec<Recorded>, Error> {
-        let filter = HistoryFilter {
-            of: Filter {
-                space: self.space.clone(),
-                models,
-                number,
-            },
+        let of = HistoryOf {
+            models,
+            number,
             last,
         };
-        Ok(self.reading()?.history(&filter)?)
+        self.desk.history(&self.scope, &of)
     }
 
     /// How much is allocated, by model and range.
     pub fn stats(&self) -> Result<Stats, Error> {
-        let allocations = self.allocations(None)?;
-        let book = self.promised_book()?;
-        Ok(Stats::of(&self.space, &allocations, &book, self.policy()))
+        self.desk.stats(&self.scope, self.promised()?)
     }
 
     /// What each port of the line is used for; with the host's use where it may be looked at.
     pub fn port_line(&self) -> Result<PortLine, Error> {
-        let allocations = self.allocations(None)?;
-        let book = self.promised_book()?;
-        let mut in_use = PortSet::new();
-        if self.checks_host() {
-            in_use.extend(
-                portbook_host::listeners()?
-                    .into_iter()
-                    .map(|socket| socket.port),
-            );
-        }
-        Ok(PortLine::of(&allocations, &book, self.policy(), &in_use))
+        self.desk.port_line(&self.scope, self.promised()?)
     }
 
-    fn space_book(&self) -> Result<SpaceBook, Error> {
-        // How long ports have rested is no matter of the line.
-        let released_after = Timestamp::from_millis(i64::MAX);
-        Ok(self.reading()?.space(&self.space, released_after)?)
-    }
-
-    /// The space with what the file of pre-configured ports promises, whether or not a change of the
-    /// book has told it yet.
-    fn promised_book(&self) -> Result<SpaceBook, Error> {
-        let mut book = self.space_book()?;
-        if let Some(current) = self.promises_now()? {
-            book.promises.set(current.file);
-        }
-        Ok(book)
+    /// What the file of pre-configured ports promises, whether or not a change of the book has told it
+    /// yet.
+    fn promised(&self) -> Result<Option<PromiseFile>, Error> {
+        Ok(self.promises_now()?.map(|current| current.file))
     }
 
     /// The pools, by name.
     pub fn pools(&self) -> Result<BTreeMap<PoolName, Pool>, Error> {
-        Ok(self.space_book()?.pools)
+        self.desk.pools(&self.scope)
     }
 
     /// Reserves a stretch of ports for some models; `false` when it is so already.
@@ -516,8 +401,13 @@ impl PortAllocationService {
         // A file that cannot stand is told of whole, with what the book has against its other entries.
         // Anything else is decided in the turn.
         if file.has_problems() {
-            let problems = file.problems(&mut *self.reading()?, &self.space)?;
-            return Err(file.refused(problems));
+            let entries = file.entries();
+            let asks = vec![Ask::Import { entries }];
+            let against_book = match self.desk.preview(&self.scope, asks)?.pop() {
+                Some(Err(Refusal::Import(problems))) => problems,
+                _ => Vec::new(),
+            };
+            return Err(file.refused(file.problems(&against_book)));
         }
         let promises = self.promises_now()?;
         let entries = file.entries();
@@ -525,7 +415,7 @@ impl PortAllocationService {
             Ok(Outcome::Imported {
                 registered,
                 unchanged,
-            }) => Ok(file.report(registered, unchanged, &self.space)),
+            }) => Ok(file.report(registered, unchanged, self.space())),
             Err(Refusal::Import(problems)) => Err(file.refused(file.located(&problems))),
             Err(refusal) => Err(refusal.into()),
             other => Err(internal("an import", other)),
@@ -557,29 +447,52 @@ impl PortAllocationService {
 
     /// Every port space of the book that has something in it.
     pub fn spaces(&self) -> Result<Vec<Space>, Error> {
-        Ok(self.reading()?.spaces()?)
+        self.desk.spaces()
     }
 
     /// What this machine says about ports; where the service may not ask it, that all are free.
     pub fn host_view(&self) -> Box<dyn HostView> {
-        self.writer.rules().host_view()
+        if self.scope.checks_host {
+            Box::new(LocalHost::new())
+        } else {
+            Box::new(UncheckedHost)
+        }
     }
 
-    /// Whether this host may be asked which ports it uses.
-    pub(crate) fn checks_host(&self) -> bool {
-        self.writer.rules().checks_host()
+    /// Who has a port of the host that the book is kept on, as far as it can be told.
+    pub fn holder(&self, port: Port) -> Option<Holder> {
+        self.desk.holder(&self.scope, port).ok().flatten()
     }
 
-    pub(crate) fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
-        Ok(self.writer.store().read()?)
+    /// Which book it is and how far it has come.
+    pub fn head(&self) -> Result<Head, Error> {
+        self.desk.head()
     }
 
-    pub(crate) fn submit(&self, asks: Vec<Ask>) -> Result<Vec<Result<Outcome, Refusal>>, Error> {
-        let command = |ask| Command {
-            space: self.space.clone(),
-            ask,
-        };
-        self.writer.submit(asks.into_iter().map(command).collect())
+    /// The changes of every space after a revision, oldest first: what others did meanwhile.
+    pub fn changes_since(&self, after: Revision) -> Result<Vec<Recorded>, Error> {
+        self.desk.changes_since(after)
+    }
+
+    /// The models of which the space knows an app, in the order in which it came to know them.
+    pub(crate) fn models(&self) -> Result<Vec<Model>, Error> {
+        self.desk.models(&self.scope)
+    }
+
+    /// Whether an app holds a port or is promised it, by the book as it is now: a look at the book's
+    /// revision where nothing happened since the last question.
+    pub fn is_claimed(&self, port: Port) -> Result<bool, Error> {
+        self.desk.is_claimed(&self.scope, port)
+    }
+
+    /// The apps at whose ports somebody is on the host who may be the app.
+    pub(crate) fn apps_that_answer(&self) -> Result<BTreeSet<AppKey>, Error> {
+        self.desk.apps_that_answer(&self.scope)
+    }
+
+    /// Has asks carried out together, in one commit.
+    pub(crate) fn submit(&self, asks: Vec<Ask>) -> Result<Answers, Error> {
+        self.desk.submit(&self.scope, asks)
     }
 
     fn ask(&self, ask: Ask) -> Result<Outcome, Error> {
@@ -588,12 +501,6 @@ impl PortAllocationService {
             None => Err(internal("an answer", "none")),
         }
     }
-}
-
-/// The time that the book goes by: a clock that was put back does not bring a lease back to life.
-pub(crate) fn now(reading: &mut dyn Reading) -> Result<Timestamp, Error> {
-    let wall: Timestamp = std::time::SystemTime::now().into();
-    Ok(wall.max(reading.head()?.changed_at))
 }
 
 fn unless_lapsed(allocation: Allocation, now: Timestamp) -> Result<Allocation, Error> {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use portbook_model::{
     Allocation, Policy, Pool, Port, PortRange, PortSet, Role, Slot, Space, SpaceBook,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much of a space is allocated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// The space.
     pub space: Space,
@@ -32,7 +32,7 @@ pub struct Stats {
 }
 
 /// How many apps of a model hold ports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelUse {
     /// The model, as it was first spelt.
     pub model: String,
@@ -41,7 +41,7 @@ pub struct ModelUse {
 }
 
 /// How full a range is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeStats {
     /// The role.
     pub role: Role,
@@ -58,7 +58,7 @@ pub struct RangeStats {
 }
 
 /// How full a pool is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolUse {
     /// The pool.
     #[serde(flatten)]
@@ -180,7 +180,7 @@ fn pool_use(pool: &Pool, taken: &PortSet) -> PoolUse {
 }
 
 /// What a port is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PortState {
     /// Nothing.
@@ -204,13 +204,14 @@ pub enum PortState {
 }
 
 /// The ports of a space, in stretches of one state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Stretch>", into = "Vec<Stretch>")]
 pub struct PortLine {
     states: Vec<PortState>,
 }
 
 /// Neighbouring ports in one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
     /// The first port.
     pub first: Port,
@@ -218,6 +219,25 @@ pub struct Stretch {
     pub last: Port,
     /// What they are used for.
     pub state: PortState,
+}
+
+impl From<PortLine> for Vec<Stretch> {
+    fn from(line: PortLine) -> Self {
+        line.stretches()
+    }
+}
+
+impl From<Vec<Stretch>> for PortLine {
+    fn from(stretches: Vec<Stretch>) -> Self {
+        let mut states = vec![PortState::Free; usize::from(u16::MAX) + 1];
+        for Stretch { first, last, state } in stretches {
+            let (first, last) = (usize::from(first.get()), usize::from(last.get()));
+            if let Some(states) = states.get_mut(first..=last) {
+                states.fill(state);
+            }
+        }
+        Self { states }
+    }
 }
 
 impl PortLine {

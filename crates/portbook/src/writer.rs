@@ -14,12 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use portbook_model::{
-    Ask, Batch, Book, Command, CommitId, Head, Needs, Outcome, Plan, Refusal, Revision, Timestamp,
-    plan,
+    Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Revision, Timestamp, plan,
 };
 use portbook_store::{CommitError, Reading, Store, Turn};
 
 use crate::Error;
+use crate::desk::Answers;
 use crate::rules::Rules;
 
 /// How many requests share a commit at most.
@@ -33,16 +33,12 @@ const MOST_TRIES: u32 = 100;
 /// Beyond so many unseen changes, reading a space anew is quicker than following them.
 const MOST_CHANGES_FOLLOWED: u64 = 10_000;
 
-/// The answers to one request's commands, in order.
-pub(crate) type Answers = Vec<Result<Outcome, Refusal>>;
-
 /// What a request ends with: its answers, or one failure that befell the whole batch.
 type Ending = Result<Answers, Arc<Error>>;
 
 pub(crate) struct Writer {
     store: Box<dyn Store>,
     rules: Rules,
-    actor: String,
     queue: Mutex<Queue>,
     memory: Mutex<Memory>,
 }
@@ -115,11 +111,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Writer {
-    pub(crate) fn new(store: Box<dyn Store>, rules: Rules, actor: String) -> Self {
+    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Self {
         Self {
             store,
             rules,
-            actor,
             queue: Mutex::new(Queue::default()),
             memory: Mutex::default(),
         }
@@ -216,7 +211,6 @@ impl Writer {
             let batch = Batch {
                 commit: new_commit_id(),
                 at: now,
-                actor: self.actor.clone(),
                 changes: plan.changes,
             };
             match turn.commit(expected, &batch) {
@@ -313,9 +307,11 @@ impl Writer {
             lapsed.insert(space);
         }
         let expiries = lapsed.len();
+        // What time alone brings about is told of whoever came next.
+        let by = commands.first().map(|command| command.by.clone());
         let expire = |space| Command {
-            space,
-            ask: Ask::Expire,
+            by: by.clone().unwrap_or_default(),
+            ..Command::new(space, Ask::Expire)
         };
         let all: Vec<Command> = lapsed
             .into_iter()

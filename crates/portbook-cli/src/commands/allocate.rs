@@ -60,7 +60,7 @@ fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
         ));
     }
     for port in &grant.in_use {
-        let holder = service.host_view().holder(*port);
+        let holder = service.holder(*port);
         let who = match &holder {
             Some(holder) if holder.usage == SocketUse::Connected => {
                 format!("the local end of a connection of {holder}")

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     AppKey, BlockedBy, Holder, Policy, PoolName, Port, PortSet, Role, SpaceBook, Timestamp,
 };
 
 /// Why a port is not given to an app.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ineligible {
     /// An app holds it: which, where that was loaded.
     Taken(Option<(AppKey, Role)>),

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::allocate::{Choice, Chooser};
 use super::eligibility::Ineligible;
 use crate::{HostUnknown, Port, Ports, Role, Slot, Source};
 
 /// How an app's ports were chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// One sentence on the way they came.
     pub reason: String,
@@ -16,7 +18,7 @@ pub struct Explanation {
 }
 
 /// A candidate that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
     /// The role that it was for.
     pub role: Role,

@@ -41,7 +41,7 @@ impl Draft<'_> {
 
 /// Everything that keeps these entries from being registered in `space`, in the order of the file:
 /// against each other and against the book. Nothing where they can be.
-pub fn import_problems(space: &SpaceBook, entries: &[ImportEntry]) -> Vec<ImportProblem> {
+fn import_problems(space: &SpaceBook, entries: &[ImportEntry]) -> Vec<ImportProblem> {
     let mut problems = Vec::new();
     let mut apps: HashMap<&AppKey, usize> = HashMap::new();
     let mut ports = HashMap::new();

@@ -17,12 +17,11 @@ mod slots;
 
 pub use eligibility::Ineligible;
 pub use explain::{Explanation, PassedOver};
-pub use import::import_problems;
 pub use repair::{Fault, Hindrance, Repair, RepairMove, RepairView, Unmoved, plan_repair};
 
 use crate::{
     Allocation, AppKey, Ask, Book, Change, Command, HostView, Lease, Note, Outcome, Policy, Pool,
-    Refusal, ReleaseCause, SpaceBook, SpaceChange, Span, Timestamp,
+    Refusal, ReleaseCause, SpaceBook, SpaceChange, Span, Timestamp, UncheckedHost,
 };
 
 /// The answers to some commands, and what is to be committed before anybody may hear them.
@@ -49,7 +48,11 @@ pub fn plan(
     for command in commands {
         let mut draft = Draft {
             space: book.space(&command.space),
-            host,
+            host: if command.checks_host {
+                host
+            } else {
+                &UncheckedHost
+            },
             policy,
             now,
             changes: Vec::new(),
@@ -57,6 +60,7 @@ pub fn plan(
         let answer = draft.answer(&command.ask);
         let changes = draft.changes.into_iter().map(|change| SpaceChange {
             space: command.space.clone(),
+            by: command.by.clone(),
             change,
         });
         plan.changes.extend(changes);

@@ -208,10 +208,7 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 }
 
 pub(crate) fn command(ask: Ask) -> Command {
-    Command {
-        space: Space::default(),
-        ask,
-    }
+    Command::new(Space::default(), ask)
 }
 
 pub(crate) fn app(model: &str, number: u32) -> AppKey {

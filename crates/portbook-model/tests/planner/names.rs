@@ -56,10 +56,10 @@ fn spaces_are_number_lines_of_their_own() {
     let mut desk = Desk::new();
     let mut planned = Vec::new();
     for space in ["default", "elsewhere", "default"] {
-        let command = portbook_model::Command {
-            space: space.parse().unwrap(),
-            ask: Ask::Allocate(portbook_model::AllocationRequest::plain(vec![app("m", 1)])),
-        };
+        let command = portbook_model::Command::new(
+            space.parse().unwrap(),
+            Ask::Allocate(portbook_model::AllocationRequest::plain(vec![app("m", 1)])),
+        );
         let now = desk.wall;
         planned.extend(
             portbook_model::plan(&mut desk.book, &[command], &desk.host, &desk.policy, now).changes,

@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use portbook::PortAllocationService;
 use portbook::model::{HostUnknown, ModelPattern, Pool, PoolName, Port, PortStretch};
-use portbook::{ClaimedPorts, PortAllocationService};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -109,13 +109,8 @@ pub struct Portserver {
 /// What all clients share.
 struct Desk {
     service: Arc<PortAllocationService>,
-    state: Mutex<State>,
+    leases: Mutex<Leases>,
     tally: Arc<Tally>,
-}
-
-struct State {
-    leases: Leases,
-    claimed: ClaimedPorts,
 }
 
 impl Portserver {
@@ -134,10 +129,7 @@ impl Portserver {
             address: settings.address.clone(),
             desk: Arc::new(Desk {
                 service,
-                state: Mutex::new(State {
-                    leases,
-                    claimed: ClaimedPorts::new(),
-                }),
+                leases: Mutex::new(leases),
                 tally: Arc::default(),
             }),
             clients: Arc::new(Semaphore::new(MOST_CLIENTS)),
@@ -223,10 +215,9 @@ impl Desk {
     }
 
     fn lease(&self, pid: u32) -> Result<Option<Port>, Undecided> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { leases, claimed } = &mut *state;
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.lease(pid, |port| {
-            let is_apps = claimed.contains(port, &self.service)?;
+            let is_apps = self.service.is_claimed(port)?;
             Ok(!is_apps && !self.service.host_view().is_in_use(port)?)
         })
     }

@@ -146,10 +146,10 @@ fn as_another_process() {
 
 fn allocate(store: &SqliteStore, model: &str, number: u32) {
     let app = AppKey::new(Model::new(model).unwrap(), AppNumber::new(number).unwrap());
-    let command = portbook_model::Command {
-        space: Space::default(),
-        ask: Ask::Allocate(AllocationRequest::plain(vec![app])),
-    };
+    let command = portbook_model::Command::new(
+        Space::default(),
+        Ask::Allocate(AllocationRequest::plain(vec![app])),
+    );
     let now = Timestamp::from(std::time::SystemTime::now());
     let answers = commit_plan(store, &[command], &Policy::default(), now);
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");

@@ -107,12 +107,12 @@ pub(crate) fn allocated(number: u32) -> Change {
 pub(crate) fn batch(name: u128, changes: Vec<Change>) -> Batch {
     let here = |change| SpaceChange {
         space: Space::default(),
+        by: "test".into(),
         change,
     };
     Batch {
         commit: CommitId(name.to_be_bytes()),
         at: Timestamp::from_millis(1_700_000_000_123),
-        actor: "test".to_owned(),
         changes: changes.into_iter().map(here).collect(),
     }
 }

@@ -23,7 +23,7 @@ pub fn each_change_is_one_revision(make: Make<'_>) {
         here(released("m", 1, 5001, 8001)),
     ]);
     batch.at = at(77);
-    batch.actor = "cli:alice".to_owned();
+    batch.changes[1].by = "cli:alice".into();
     store
         .turn(PATIENCE)
         .unwrap()

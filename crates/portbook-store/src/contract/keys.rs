@@ -189,5 +189,6 @@ fn refuses(store: &dyn Store, what: &str, changes: Vec<SpaceChange>) {
 
 fn in_space(name: &str, store: &dyn Store, change: Change) {
     let space = Space::new(name).unwrap();
-    commit(store, vec![SpaceChange { space, change }]).unwrap();
+    let by = "contract".into();
+    commit(store, vec![SpaceChange { space, by, change }]).unwrap();
 }

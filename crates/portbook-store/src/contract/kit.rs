@@ -58,7 +58,7 @@ pub(super) fn recorded_as(revision: u64, batch: &Batch, step: &SpaceChange) -> R
         revision: Revision(revision),
         commit: batch.commit,
         at: batch.at,
-        actor: batch.actor.clone(),
+        actor: step.by.to_string(),
         space: step.space.clone(),
         change: step.change.clone(),
     }
@@ -77,7 +77,6 @@ pub(super) fn batch_at(at: Timestamp, changes: Vec<SpaceChange>) -> Batch {
     Batch {
         commit: CommitId(name),
         at,
-        actor: "contract".to_owned(),
         changes,
     }
 }
@@ -86,6 +85,7 @@ pub(super) fn batch_at(at: Timestamp, changes: Vec<SpaceChange>) -> Batch {
 pub(super) fn here(change: Change) -> SpaceChange {
     SpaceChange {
         space: Space::default(),
+        by: "contract".into(),
         change,
     }
 }
@@ -94,6 +94,7 @@ pub(super) fn here(change: Change) -> SpaceChange {
 pub(super) fn there(change: Change) -> SpaceChange {
     SpaceChange {
         space: elsewhere(),
+        by: "another".into(),
         change,
     }
 }
@@ -206,10 +207,7 @@ pub(super) fn pool_removed(name: &str, first: u16, last: u16) -> Change {
 }
 
 pub(super) fn command(ask: Ask) -> Command {
-    Command {
-        space: Space::default(),
-        ask,
-    }
+    Command::new(Space::default(), ask)
 }
 
 pub(super) fn allocate(model: &str, number: u32) -> Command {

@@ -223,7 +223,7 @@ pub fn names_in_any_script_are_kept(make: Make<'_>) {
     let steps = steps.map(|(name, port)| here(allocated(name, i32::MAX as u32, port, port + 3000)));
     commit(&*store, steps.collect()).unwrap();
     let mut batch = batch(vec![here(allocated("m", 1, 1, 65535))]);
-    batch.actor = "cli:Алиса \"'%_\\".to_owned();
+    batch.changes[0].by = "cli:Алиса \"'%_\\".into();
     batch.commit = CommitId([0xff; 16]);
     batch.at = Timestamp::from_millis(253_402_300_799_999);
     store

@@ -131,7 +131,7 @@ impl Dice {
             Space::default()
         };
         let ask = self.ask(now);
-        Command { space, ask }
+        Command::new(space, ask)
     }
 
     fn ask(&mut self, now: i64) -> Ask {

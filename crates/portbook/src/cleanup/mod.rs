@@ -19,13 +19,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use portbook_model::{
-    Allocation, AppKey, Ask, Note, Outcome, Ports, ReleaseCause, SocketUse, Span, Timestamp,
+    Allocation, AppKey, Ask, Note, Outcome, Ports, ReleaseCause, Span, Timestamp,
 };
-use portbook_store::Filter;
 use serde::Serialize;
 
-use crate::ownership::{PortUse, Whose, is_running, port_uses};
-use crate::service::{internal, now};
+use crate::desk::Held;
+use crate::ownership::is_running;
+use crate::service::internal;
 use crate::{Error, PortAllocationService};
 use directory::DirectorySighting;
 use verdict::{Sighting, Verdict};
@@ -262,15 +262,8 @@ impl PortAllocationService {
             Some(path) => Some(directory::open(path)?),
             None => None,
         };
-        let (allocations, now) = {
-            let mut reading = self.reading()?;
-            let filter = Filter {
-                space: self.space().clone(),
-                ..Filter::default()
-            };
-            (reading.allocations(&filter)?, now(&mut *reading)?)
-        };
-        let alive = self.apps_that_answer(&allocations)?;
+        let Held { allocations, now } = self.held(None)?;
+        let alive = self.apps_that_answer()?;
         let mut survey = Survey {
             cleanup: Cleanup {
                 applied: false,
@@ -300,25 +293,6 @@ impl PortAllocationService {
             .into());
         }
         Ok(survey)
-    }
-
-    /// The apps at whose ports somebody is who may be the app: its own process, a container engine, or
-    /// one that this user cannot see.
-    fn apps_that_answer(&self, allocations: &[Allocation]) -> Result<BTreeSet<AppKey>, Error> {
-        if !self.checks_host() {
-            return Ok(BTreeSet::new());
-        }
-        let may_be_the_app = |port_use: &PortUse<'_>| match port_use.whose {
-            Whose::Own | Whose::Engine => true,
-            Whose::Stranger => {
-                port_use.holder.process.is_none() && port_use.holder.usage != SocketUse::Connected
-            }
-        };
-        let uses = port_uses(allocations)?.into_iter();
-        Ok(uses
-            .filter(may_be_the_app)
-            .map(|port_use| port_use.allocation.app.clone())
-            .collect())
     }
 }
 
