@@ -1,6 +1,6 @@
 //! The files in which apps' ports are written: read into values, and written from them.
 //!
-//! Bytes in, values out. Nothing here knows a book; only [`template`] and [`written`] open files.
+//! Bytes in, values out. Nothing here knows a book; only [`template`], [`compose`] and [`written`] open files.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -9,10 +9,12 @@
 //! | what is an app called in short | [`ProjectNames`] |
 //! | which variables tell an app its ports | [`variables`] |
 //! | how is a template filled in | [`template`] |
+//! | which ports does a compose project publish, and where is it written | [`compose`] |
 //! | which variables does an `.env` file set, and where | [`dot_env`] |
 //! | what becomes of `${NAME:-default}` | [`interpolation`] |
 //! | where in a file does a text come from | [`written`] |
 
+pub mod compose;
 pub mod dot_env;
 pub mod export;
 pub mod interpolation;
