@@ -160,6 +160,18 @@ pub(crate) enum Command {
     /// Reserve stretches of ports for the models that match a pattern
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Copy a template tree with an app's ports filled in
+    ///
+    /// The app gets its ports if it has none. In every text file {{backend_port}}, {{frontend_port}},
+    /// {{<role>_port}}, {{app_num}}, {{model}}, {{project_name}}, {{compose_project_name}}, and each in
+    /// upper case, become what they are for the app; so does {{backend_port|5000}}, with a default for
+    /// use without portbook. Everything else in braces stays as it is. .env.example becomes .env.
+    /// Binary files, line ends and permissions are kept, and .git is left out.
+    ///
+    /// It happens whole or not at all, and the book remembers where the app is. Running it again is
+    /// refused, since DEST holds files then; with --force only what differs is replaced, by the
+    /// template's: what you changed there is kept beside it as NAME.portbook-old.
+    Scaffold(Scaffold),
     /// Show the configuration and where each value comes from
     Config(Config),
     /// Say whether this machine is fit, and what to change
@@ -360,6 +372,34 @@ pub(crate) enum PoolCommand {
         /// The pool
         name: PoolName,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "portbook scaffold [OPTIONS] <TEMPLATE> <DEST> <MODEL> <APP>\n       portbook scaffold --list"
+)]
+pub(crate) struct Scaffold {
+    /// A folder, or a template that comes with portbook: python-web
+    #[arg(required_unless_present = "list")]
+    pub(crate) template: Option<PathBuf>,
+    /// The app's folder, made with those above it
+    #[arg(required_unless_present = "list")]
+    pub(crate) dest: Option<PathBuf>,
+    /// The app's model
+    #[arg(required_unless_present = "list")]
+    pub(crate) model: Option<Model>,
+    /// The app's number
+    #[arg(required_unless_present = "list", allow_negative_numbers = true)]
+    pub(crate) app: Option<AppNumber>,
+    /// Roles besides backend and frontend, as the configuration names them
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
+    pub(crate) roles: Vec<Role>,
+    /// Write into a DEST that holds files, and keep what is replaced beside it
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show the templates that come with portbook
+    #[arg(long, conflicts_with_all = ["template", "roles", "force"])]
+    pub(crate) list: bool,
 }
 
 #[derive(Debug, Args)]

@@ -61,7 +61,8 @@ impl Notes {
 pub struct AppDirectory {
     /// The absolute path.
     pub path: String,
-    /// The absolute path of the template that the app was made from.
+    /// The absolute path of the template that the app was made from, or `portbook:NAME` of one that
+    /// comes with the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use portbook_apps::port_config::Unreadable;
+use portbook_apps::template::TemplateError;
 use portbook_host::HostError;
 use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
 use portbook_store::StoreError;
@@ -157,6 +158,9 @@ pub enum Error {
         /// The last refusal.
         reason: String,
     },
+    /// A template could not be filled in.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// Two roles of an app that have one variable.
     #[error(transparent)]
     SharedVariable(#[from] portbook_apps::variables::SharedVariable),
@@ -264,6 +268,7 @@ impl Error {
             Error::WentBack { .. } | Error::Replaced { .. } => (Failure::Book, "book-went-back"),
             Error::QueueFull(_) => (Failure::Book, "queue-full"),
             Error::Contended { .. } => (Failure::Book, "contended"),
+            Error::Template(error) => template_class(error),
             Error::SharedVariable(_) => (Failure::Input, "shared-variable"),
             Error::Cleanup(CleanupRefused::TooMany { .. }) => (Failure::No, "too-many-orphans"),
             Error::Cleanup(_) => (Failure::Input, "bad-apps-directory"),
@@ -278,6 +283,7 @@ impl Error {
         let hint = match self {
             Error::Shared(error) => return error.hint(),
             Error::Refused(refusal) => return refusal_hint(refusal),
+            Error::Template(error) => error.hint(),
             Error::NotFound(app) | Error::Lapsed { app, .. } => {
                 return Some(format!("portbook allocate {}", command_words(app)));
             }
@@ -327,6 +333,23 @@ fn refusal_class(refusal: &Refusal) -> (Failure, &'static str) {
         Refusal::PoolOverlaps { .. } | Refusal::PoolExists(_) => (Failure::No, "pool-exists"),
         Refusal::NoPool(_) => (Failure::No, "not-found"),
         Refusal::Host(_) => (Failure::Other, "host-unknown"),
+    }
+}
+
+fn template_class(error: &TemplateError) -> (Failure, &'static str) {
+    match error {
+        TemplateError::NotAFolder(_)
+        | TemplateError::Unknown(_)
+        | TemplateError::LinkOut { .. }
+        | TemplateError::Special { .. }
+        | TemplateError::Clash { .. }
+        | TemplateError::Unreadable { .. } => (Failure::Input, "bad-template"),
+        TemplateError::Nested { .. }
+        | TemplateError::DestinationNotAFolder(_)
+        | TemplateError::DestinationNotUtf8(_) => (Failure::Input, "bad-destination"),
+        TemplateError::Occupied(_) => (Failure::Input, "destination-occupied"),
+        TemplateError::Interrupted => (Failure::Other, "interrupted"),
+        TemplateError::Io { .. } => (Failure::Other, "not-written"),
     }
 }
 

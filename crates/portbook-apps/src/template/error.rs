@@ -1,5 +1,6 @@
 //! What can go wrong with a template.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,9 @@ pub enum TemplateError {
     /// There is no folder to copy.
     #[error("the template {} is not a folder", .0.display())]
     NotAFolder(PathBuf),
+    /// Neither a folder nor the name of a shipped template.
+    #[error("there is no template {}", .0.display())]
+    Unknown(PathBuf),
     /// A link that leads out of the tree.
     #[error("the template's link {} leads out of it, to {}", .link.display(), .target.display())]
     LinkOut {
@@ -26,14 +30,14 @@ pub enum TemplateError {
         path: PathBuf,
     },
     /// Two files that would become one.
-    #[error("the template has both {} and {}, which would both become {}", .one.display(), .other.display(), .becomes.display())]
+    #[error("the template has both {} and {} in {}, which would both become {}", .one.display(), .other.display(), .folder.display(), .one.display())]
     Clash {
-        /// The one.
-        one: PathBuf,
-        /// The other.
-        other: PathBuf,
-        /// What both would be.
-        becomes: PathBuf,
+        /// Where they are.
+        folder: PathBuf,
+        /// What both would be called.
+        one: OsString,
+        /// The one that is renamed.
+        other: OsString,
     },
     /// The destination lies in the template, or the other way round.
     #[error("{} and the template {} lie in one another", .dest.display(), .template.display())]
@@ -49,10 +53,21 @@ pub enum TemplateError {
     /// The destination is something else than a folder.
     #[error("{} is there and is not a folder", .0.display())]
     DestinationNotAFolder(PathBuf),
+    /// A destination that no text can name, so that the book could not remember it.
+    #[error("the destination {} is not named in UTF-8", .0.display())]
+    DestinationNotUtf8(PathBuf),
     /// Whoever asked does not want it any more.
     #[error("interrupted: nothing was written")]
     Interrupted,
-    /// The file system did not play along.
+    /// The template does not let itself be read.
+    #[error("{} of the template cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The destination cannot be written.
     #[error("{} cannot be {doing}: {source}", .path.display())]
     Io {
         /// What was to be done with it.
@@ -69,6 +84,9 @@ impl TemplateError {
     pub fn hint(&self) -> &'static str {
         match self {
             TemplateError::NotAFolder(_) => "name a folder whose files are to be copied",
+            TemplateError::Unknown(_) => {
+                "name a folder, or one of the templates that `portbook scaffold --list` shows"
+            }
             TemplateError::LinkOut { .. } => "replace the link by what it leads to, or remove it",
             TemplateError::Special { .. } => "remove it from the template",
             TemplateError::Clash { .. } => "remove one of the two",
@@ -76,18 +94,33 @@ impl TemplateError {
             TemplateError::Occupied(_) => {
                 "name another folder, or add --force: what it replaces is kept beside it"
             }
-            TemplateError::DestinationNotAFolder(_) => "name another destination",
+            TemplateError::DestinationNotAFolder(_) | TemplateError::DestinationNotUtf8(_) => {
+                "name another destination"
+            }
             TemplateError::Interrupted => "run it again",
-            TemplateError::Io { .. } => "see to it, and run it again",
+            TemplateError::Unreadable { .. } | TemplateError::Io { .. } => {
+                "see to it, and run it again"
+            }
         }
     }
 
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io<E: Into<io::Error>>(
+        doing: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self + use<E> {
         let path = path.to_owned();
         move |source| TemplateError::Io {
             doing,
             path,
-            source,
+            source: source.into(),
+        }
+    }
+
+    pub(super) fn unreadable<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Self + use<E> {
+        let path = path.to_owned();
+        move |source| TemplateError::Unreadable {
+            path,
+            source: source.into(),
         }
     }
 }

@@ -3,18 +3,29 @@
 //! | question | file |
 //! | --- | --- |
 //! | what may stand in a template | `placeholders.rs` |
-//! | what becomes of a text | `fill.rs` |
-//! | which files does a template have, and are they safe | `survey.rs` |
-//! | how is the tree written | `scaffold.rs` |
+//! | what becomes of a text, and what is one | `fill.rs` |
+//! | which templates come with the program | `shipped.rs` |
+//! | which files does a template have, and are they safe | `survey.rs`, opened by `source.rs` |
+//! | where may a copy go | `destination.rs` |
+//! | how is the tree written | `scaffold.rs`, in `staging.rs`, file by file in `copy.rs` |
+//! | what becomes of files that are in the way | `merge.rs` |
 
+mod copy;
+mod destination;
 mod error;
 mod fill;
+mod merge;
 mod placeholders;
 mod scaffold;
+mod shipped;
+mod source;
+mod staging;
 mod survey;
 
+pub use destination::{Destination, Existing};
 pub use error::TemplateError;
 pub use fill::{fill, is_binary};
 pub use placeholders::Placeholders;
-pub use scaffold::{Existing, Progress, Scaffolded, scaffold};
-pub use survey::{Entry, EntryKind, Survey};
+pub use scaffold::{Scaffolded, scaffold};
+pub use shipped::{SHIPPED, ShippedTemplate, Template};
+pub use survey::{Progress, Step, Survey};

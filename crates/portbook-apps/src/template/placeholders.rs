@@ -10,6 +10,7 @@ use crate::ProjectNames;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placeholders {
     values: BTreeMap<String, String>,
+    longest_name: usize,
 }
 
 impl Placeholders {
@@ -22,13 +23,10 @@ impl Placeholders {
             ("project_name", names.project.clone()),
             ("compose_project_name", names.compose.clone()),
         ];
-        let fixed = fixed
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value));
         let ports = ports
             .iter()
             .map(|(role, port)| (format!("{role}_port"), port.to_string()));
-        // What every app has goes last, so that no role of a strange name takes its place.
         Self::of_values(ports.chain(fixed))
     }
 
@@ -39,12 +37,20 @@ impl Placeholders {
             all.insert(name.to_ascii_uppercase(), value.clone());
             all.insert(name, value);
         }
-        Self { values: all }
+        Self {
+            longest_name: all.keys().map(String::len).max().unwrap_or(0),
+            values: all,
+        }
     }
 
     pub(super) fn value(&self, name: &[u8]) -> Option<&str> {
         let name = std::str::from_utf8(name).ok()?;
         self.values.get(name).map(String::as_str)
+    }
+
+    /// How many bytes the longest name has.
+    pub(super) fn longest_name(&self) -> usize {
+        self.longest_name
     }
 
     /// Whether some name begins so.

@@ -52,7 +52,7 @@ fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
 }
 
 /// A pre-configured port is kept though something uses it, or could not be kept: its app should know.
-fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
+pub(super) fn warn(grant: &Grant, service: &PortAllocationService, output: &Output) {
     for (role, port) in &grant.unkept {
         let app = &grant.allocation.app;
         output.note(&format!(
@@ -162,7 +162,7 @@ fn variable(role: &Role) -> String {
     format!("{prefix}{name}_PORT")
 }
 
-fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
+pub(super) fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
     let rows = grants.iter().map(|grant| {
         let note = match (grant.created, grant.added.is_empty()) {
             (true, _) => format!("{GOOD}new{GOOD:#} ({})", grant.allocation.source),

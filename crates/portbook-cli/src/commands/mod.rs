@@ -16,6 +16,7 @@ mod pool;
 mod release;
 mod renew;
 mod resolve;
+mod scaffold;
 mod stats;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Man { dir } => manual::pages(dir.as_deref(), output),
         Command::Config(config) => config::run(&config, &global, output),
         Command::Doctor(doctor) => doctor::run(&doctor, &global, output),
+        Command::Scaffold(scaffold) => scaffold::run(&scaffold, &global, output),
         Command::Allocate(allocate) => allocate::run(&allocate, &open(&global, output)?, output),
         Command::Get(app) => get::run(&app, &open(&global, output)?, output),
         Command::Resolve(resolve) => resolve::run(&resolve, &open(&global, output)?, output),

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::kit::{Run, Sandbox};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: &[&str] = &[
     "allocate",
     "get",
     "resolve",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 20] = [
     "pool list",
     "pool add",
     "pool remove",
+    "scaffold",
     "config",
     "doctor",
     "man",

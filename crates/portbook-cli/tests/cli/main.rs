@@ -28,4 +28,5 @@ mod promises;
 mod releasing;
 mod resolving;
 mod roles;
+mod scaffolding;
 mod terminal;
