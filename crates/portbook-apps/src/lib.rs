@@ -25,4 +25,4 @@ pub mod variables;
 pub mod written;
 
 pub use port_config::{Fault, Format, LARGEST_FILE, ListedApp, Listing, Problem, Unreadable, read};
-pub use project_name::{ProjectNames, slug};
+pub use project_name::{ProjectNames, short_names, slug};

@@ -37,16 +37,26 @@ impl ProjectNames {
     /// assert!(ProjectNames::of(&app, &[dot]).project.starts_with("openai_gpt-4-1-"));
     /// ```
     pub fn of(app: &AppKey, earlier: &[Model]) -> Self {
-        let mut taken = HashSet::with_capacity(earlier.len());
-        for model in earlier {
-            taken.insert(name_beside(&taken, model));
-        }
+        let taken = short_names(earlier).into_iter().collect();
         let name = name_beside(&taken, &app.model);
         Self {
             project: format!("{name}_app{}", app.number),
             compose: format!("{name}-app{}", app.number),
         }
     }
+}
+
+/// What each model is called in its apps' names, in the order given: that in which the book came to
+/// know them.
+pub fn short_names(models: &[Model]) -> Vec<String> {
+    let mut taken = HashSet::with_capacity(models.len());
+    let mut names = Vec::with_capacity(models.len());
+    for model in models {
+        let name = name_beside(&taken, model);
+        taken.insert(name.clone());
+        names.push(name);
+    }
+    names
 }
 
 /// The model's name where others are taken.

@@ -134,7 +134,9 @@ pub(crate) enum Command {
     ///
     /// Compares the book with itself, with the pre-configured ports, with the ports that browsers
     /// refuse, with pools, and with this host: who listens on an allocated port. A process that runs in
-    /// the app's own directory, such as openai_gpt-4/app1, is no conflict.
+    /// the app's own directory, such as openai_gpt-4/app1, is no conflict. With --docker, also with
+    /// every container's published ports; a container is an app's by its Compose project, or by the
+    /// folder it was started from. Nobody's process or container is ended.
     Check(Check),
     /// Give an app's ports back
     ///
@@ -291,6 +293,15 @@ pub(crate) struct Check {
     /// Look at this host even where the configuration turns the host check off
     #[arg(long, conflicts_with = "no_host_check")]
     pub(crate) host: bool,
+    /// Ask the container engine what each container publishes, stopped ones included: Docker and podman,
+    /// at DOCKER_HOST, else Docker's context, else the usual sockets
+    #[arg(long)]
+    pub(crate) docker: bool,
+    /// Say of each app in which state it is, in JSON instead of the conflicts: reserved (only the book
+    /// knows of it), confirmed (it answers), drifting (a file or its container says another port), foreign
+    /// (somebody else is there), unclear (a container engine that was not asked is there)
+    #[arg(long)]
+    pub(crate) states: bool,
 }
 
 #[derive(Debug, Args)]

@@ -101,11 +101,13 @@ pub struct Publication {
     pub transport: Transport,
     /// The host's address; `None` for every one.
     pub address: Option<IpAddr>,
-    /// Which port.
-    pub port: Wanted,
+    /// Which port is wanted whenever the container starts.
+    pub wanted: Wanted,
+    /// The port that it has, while it runs.
+    pub has: Option<Port>,
 }
 
-/// Which port of the host a container has, or wants.
+/// Which port of the host a container wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wanted {
     /// This one, and no other will do.
@@ -117,7 +119,12 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// The ports that it may come to; none where the engine picks.
+    /// Whether it may come to this port.
+    pub fn may_be(&self, port: Port) -> bool {
+        self.ports().is_none_or(|ports| ports.contains(port))
+    }
+
+    /// The ports that it may come to; `None` where the engine picks.
     pub fn ports(&self) -> Option<PortStretch> {
         match *self {
             Wanted::Exactly(port) => PortStretch::new(port, port).ok(),
@@ -128,16 +135,15 @@ impl Wanted {
 }
 
 impl Container {
-    /// Whether the container has this port of its host now.
-    pub fn answers_at(&self, port: Port, transport: Transport) -> bool {
-        self.state.has_ports()
-            && self.published.iter().any(|published| {
-                published.transport == transport && published.port == Wanted::Exactly(port)
-            })
+    /// How it comes to have this port of its host, if it has it now.
+    pub fn published_at(&self, port: Port, transport: Transport) -> Option<&Publication> {
+        self.published
+            .iter()
+            .find(|published| published.transport == transport && published.has == Some(port))
     }
 }
 
-/// `the container web (nginx:1.25, project shop-app1, exited)`
+/// `the container web (image nginx:1.25, project shop-app1, exited)`
 impl fmt::Display for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the container {} (image {}", self.name, self.image)?;

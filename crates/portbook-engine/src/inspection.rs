@@ -2,7 +2,8 @@
 //!
 //! Docker and podman leave out, or set to null, whatever has nothing in it, so that all is optional.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use portbook_model::{Port, Transport};
@@ -106,56 +107,75 @@ fn compose(mut labels: BTreeMap<String, String>) -> Compose {
     }
 }
 
-/// What a container has of the host's ports, and what it wants of those that it does not have.
-///
-/// Of a running container the network's settings tell which port a range or "any" came to. They list
-/// IPv4 and IPv6 apart where the wish was one for both.
-fn published(wished: Bindings, had: Bindings, state: &ContainerState) -> Vec<Publication> {
+/// What a container wants of the host's ports, and what it has of it: the network's settings of a
+/// running container tell which port "any" or a range came to.
+fn published(wishes: Bindings, had: Bindings, state: &ContainerState) -> Vec<Publication> {
     let mut had = had.unwrap_or_default();
     if !state.has_ports() {
-        // podman shows them here of a container that does not run, too.
+        // podman shows them of a container that does not run, too.
         had.clear();
     }
     let mut published = Vec::new();
-    for (container_port, wishes) in wished.unwrap_or_default() {
-        let actual = had.remove(&container_port).flatten().unwrap_or_default();
-        let bindings = if actual.is_empty() {
-            wishes.unwrap_or_default()
-        } else {
-            actual
-        };
-        published.extend(publications(&container_port, &bindings));
+    for (container_port, wishes) in wishes.unwrap_or_default() {
+        let had = had.remove(&container_port).flatten().unwrap_or_default();
+        published.extend(pair(&container_port, &wishes.unwrap_or_default(), &had));
     }
     // What was published with `--publish-all` was not wished for port by port.
-    for (container_port, actual) in had {
-        published.extend(publications(&container_port, &actual.unwrap_or_default()));
+    for (container_port, had) in had {
+        published.extend(pair(&container_port, &[], &had.unwrap_or_default()));
     }
     published.sort();
     published.dedup();
     published
 }
 
-fn publications<'a>(
-    container_port: &str,
-    bindings: &'a [Binding],
-) -> impl Iterator<Item = Publication> + use<'a> {
+/// Puts the wishes for one container port and what became of them together. What a wish came to is
+/// listed for IPv4 and IPv6 apart.
+fn pair(container_port: &str, wishes: &[Binding], had: &[Binding]) -> Vec<Publication> {
     let transport = match container_port.rsplit_once('/') {
-        Some((_, "udp")) => Some(Transport::Udp),
-        Some((_, "tcp")) | None => Some(Transport::Tcp),
+        Some((_, "udp")) => Transport::Udp,
+        Some((_, "tcp")) | None => Transport::Tcp,
         // SCTP has a number line of its own.
-        Some(_) => None,
+        Some(_) => return Vec::new(),
     };
-    bindings.iter().filter_map(move |binding| {
-        Some(Publication {
-            transport: transport?,
-            address: binding
-                .address
-                .parse()
-                .ok()
-                .filter(|address: &std::net::IpAddr| !address.is_unspecified()),
-            port: wanted(&binding.port)?,
+    let mut had: BTreeSet<Port> = had.iter().filter_map(|had| had.port.parse().ok()).collect();
+    let mut wishes: Vec<Publication> = wishes
+        .iter()
+        .filter_map(|wish| {
+            Some(Publication {
+                transport,
+                address: address(&wish.address),
+                wanted: wanted(&wish.port)?,
+                has: None,
+            })
         })
-    })
+        .collect();
+    for wish in &mut wishes {
+        if let Wanted::Exactly(port) = wish.wanted {
+            wish.has = had.contains(&port).then_some(port);
+        }
+    }
+    had.retain(|port| wishes.iter().all(|wish| wish.has != Some(*port)));
+    for port in had {
+        let open = wishes
+            .iter_mut()
+            .find(|wish| wish.has.is_none() && wish.wanted.may_be(port));
+        match open {
+            Some(wish) => wish.has = Some(port),
+            None => wishes.push(Publication {
+                transport,
+                address: None,
+                wanted: Wanted::Any,
+                has: Some(port),
+            }),
+        }
+    }
+    wishes
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    (!address.is_unspecified()).then_some(address)
 }
 
 fn wanted(text: &str) -> Option<Wanted> {

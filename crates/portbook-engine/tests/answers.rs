@@ -75,7 +75,7 @@ fn a_container_that_is_removed_meanwhile_is_left_out() {
     let wanted: Vec<Wanted> = web
         .published
         .iter()
-        .map(|published| published.port)
+        .map(|published| published.wanted)
         .collect();
     assert_eq!(
         wanted,

@@ -31,6 +31,7 @@
 //!
 //! Linux is the target. Elsewhere the bind probe works and nobody is named.
 
+mod cgroup;
 mod error;
 mod file_system;
 mod holder;
@@ -50,6 +51,7 @@ mod sock_diag;
 #[cfg(target_os = "linux")]
 mod turn;
 
+pub use cgroup::container_of;
 pub use error::HostError;
 pub use file_system::{FileSystem, file_system, network_file_system};
 pub use holder::{Socket, holders, listeners};

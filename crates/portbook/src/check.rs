@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use portbook_engine::Container;
 use portbook_model::{
     Allocation, AppKey, Change, Model, Policy, Port, Ports, PromiseFile, Promises, Recorded,
     Revision, Space, SpaceBook, Timestamp, browser_blocked,
@@ -35,6 +36,8 @@ pub enum ConflictKind {
     ComposeMismatch,
     /// A file publishes a port that is allocated to nobody.
     ComposeUnallocated,
+    /// A container has, or wants, a port that the book sees otherwise.
+    DockerMismatch,
     /// Two containers would have one name.
     DuplicateContainerName,
     /// An outgoing connection may take an allocated port before its app does: a warning.
@@ -55,6 +58,7 @@ impl ConflictKind {
             ConflictKind::PoolTrespass => "pool-trespass",
             ConflictKind::ComposeMismatch => "compose-mismatch",
             ConflictKind::ComposeUnallocated => "compose-unallocated",
+            ConflictKind::DockerMismatch => "docker-mismatch",
             ConflictKind::DuplicateContainerName => "duplicate-container-name",
             ConflictKind::EphemeralRange => "ephemeral-range",
             ConflictKind::Orphan => "orphan",
@@ -162,7 +166,7 @@ pub(crate) fn conflicts(
                 let strangers = uses
                     .iter()
                     .filter(|port_use| port_use.whose == Whose::Stranger);
-                found.extend(strangers.map(used_by));
+                found.extend(strangers.map(|stranger| used_by(stranger, None)));
             }
         }
         Err(error @ StoreError::Damaged { .. }) => found.push(damage(error.to_string())),
@@ -450,18 +454,23 @@ fn lapsed_leases(allocations: &[Allocation], now: Timestamp) -> Vec<Conflict> {
     lapsed.collect()
 }
 
-fn used_by(port_use: &PortUse<'_>) -> Conflict {
+/// The conflict of a stranger at an app's port, and of the container that the stranger is part of.
+pub(crate) fn used_by(port_use: &PortUse<'_>, container: Option<&Container>) -> Conflict {
     let (holder, app) = (&port_use.holder, &port_use.allocation.app);
     let how = match holder.usage {
         portbook_model::SocketUse::Connected => "is the local end of a connection of",
         _ => "is in use on this host by",
     };
+    let (within, end) = match container {
+        Some(container) => (format!(" in {container}"), "stop that container"),
+        None => (String::new(), "end that process"),
+    };
     Conflict {
         kind: ConflictKind::HostInUse,
         port: Some(holder.port),
         apps: vec![app.to_string()],
-        message: format!("port {} of {app} {how} {holder}", holder.port),
-        hint: "end that process, or release the app and allocate it again".to_owned(),
+        message: format!("port {} of {app} {how} {holder}{within}", holder.port),
+        hint: format!("{end}, or release the app and allocate it again"),
         place: None,
     }
 }

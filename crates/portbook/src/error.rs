@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use portbook_apps::port_config::Unreadable;
 use portbook_apps::template::TemplateError;
+use portbook_engine::EngineError;
 use portbook_host::HostError;
 use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
 use portbook_store::StoreError;
@@ -170,6 +171,9 @@ pub enum Error {
     /// The machine does not say what it must be asked.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// No container engine could be asked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// What befell the commit that this call shared with others.
     #[error(transparent)]
     Shared(std::sync::Arc<Error>),
@@ -273,6 +277,7 @@ impl Error {
             Error::Cleanup(CleanupRefused::TooMany { .. }) => (Failure::No, "too-many-orphans"),
             Error::Cleanup(_) => (Failure::Input, "bad-apps-directory"),
             Error::Host(_) => (Failure::Other, "host-unknown"),
+            Error::Engine(error) => engine_class(error),
             Error::Shared(error) => error.class(),
             Error::Internal(_) => (Failure::Other, "internal"),
         }
@@ -284,6 +289,7 @@ impl Error {
             Error::Shared(error) => return error.hint(),
             Error::Refused(refusal) => return refusal_hint(refusal),
             Error::Template(error) => error.hint(),
+            Error::Engine(error) => return error.hint().map(str::to_owned),
             Error::NotFound(app) | Error::Lapsed { app, .. } => {
                 return Some(format!("portbook allocate {}", command_words(app)));
             }
@@ -377,6 +383,19 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn engine_class(error: &EngineError) -> (Failure, &'static str) {
+    match error {
+        EngineError::Address { .. }
+        | EngineError::Context { .. }
+        | EngineError::Configuration { .. } => (Failure::Input, "engine-address"),
+        EngineError::Refused { .. } => (Failure::Other, "engine-refused"),
+        EngineError::Nowhere(_) | EngineError::Unreachable { .. } | EngineError::Silent { .. } => {
+            (Failure::Other, "engine-unreachable")
+        }
+        _ => (Failure::Other, "engine-failed"),
+    }
 }
 
 fn store_code(error: &StoreError) -> &'static str {

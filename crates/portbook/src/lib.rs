@@ -20,6 +20,7 @@ mod records;
 mod rules;
 mod scaffold;
 mod service;
+mod truths;
 mod usage;
 mod writer;
 
@@ -39,5 +40,12 @@ pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
 pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use service::{PortAllocationService, Resolved};
+pub use truths::{
+    AppState, AppTruth, Belonging, Comparison, ContainerName, Drift, Findings, PortHolder,
+    PortTruth,
+};
 pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};
-pub use {portbook_apps as apps, portbook_host as host, portbook_model as model};
+pub use {
+    portbook_apps as apps, portbook_engine as engine, portbook_host as host,
+    portbook_model as model,
+};

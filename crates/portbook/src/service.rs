@@ -464,6 +464,11 @@ impl PortAllocationService {
         self.desk.holder(&self.scope, port).ok().flatten()
     }
 
+    /// Whether this host may be asked which ports it uses.
+    pub fn checks_host(&self) -> bool {
+        self.scope.checks_host
+    }
+
     /// Which book it is and how far it has come.
     pub fn head(&self) -> Result<Head, Error> {
         self.desk.head()

@@ -1,6 +1,9 @@
-//! `portbook check`: every conflict.
+//! `portbook check`: every conflict, and in which state each app is.
 
-use portbook::PortAllocationService;
+use portbook::engine::Surroundings;
+use portbook::{
+    AppState, AppTruth, Comparison, Conflict, Error, Findings, PortAllocationService, PortTruth,
+};
 
 use super::{Answer, Ending};
 use crate::arguments::Check;
@@ -9,41 +12,112 @@ use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Check, service: &PortAllocationService, output: &Output) -> Ending {
     let progress = Progress::of(output, "checking the book");
-    let conflicts = if arguments.host {
-        service.check(true)?
-    } else {
-        service.check_port_conflicts()?
-    };
+    let findings = find(arguments, service)?;
     drop(progress);
-    let answer = if conflicts.iter().all(|conflict| conflict.kind.is_warning()) {
-        Answer::Yes
-    } else {
+    for engine in &findings.silent {
+        output.note(&format!("{engine}; its containers are not checked"));
+    }
+    let conflicts = &findings.conflicts;
+    let has_conflict = conflicts.iter().any(|conflict| !conflict.kind.is_warning());
+    let answer = if has_conflict {
         Answer::No
+    } else {
+        Answer::Yes
     };
     if output.is_json() {
-        output.answer_json(&conflicts)?;
+        match arguments.states {
+            true => output.answer_json(&findings.apps)?,
+            false => output.answer_json(conflicts)?,
+        }
         return Ok(answer);
     }
-    let mut text = String::new();
-    for conflict in &conflicts {
-        let style = if conflict.kind.is_warning() {
-            NOTABLE
-        } else {
-            BAD
-        };
-        text.push_str(&format!(
-            "{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
-            conflict.kind.as_str(),
-            conflict.message,
-            conflict.hint
-        ));
-    }
+    let mut text: String = conflicts.iter().map(paragraph).collect();
     if conflicts.is_empty() {
         text = format!(
-            "{GOOD}no conflict{GOOD:#} in the space `{}`",
+            "{GOOD}no conflict{GOOD:#} in the space `{}`\n",
             service.space()
         );
     }
+    if !findings.apps.is_empty() {
+        text.push('\n');
+        output.answer(&text)?;
+        return states(&findings.apps, output).map(|()| answer);
+    }
     output.answer(&text)?;
     Ok(answer)
+}
+
+/// A plain check is answered where the book is kept; what is asked of this machine, here.
+fn find(arguments: &Check, service: &PortAllocationService) -> Result<Findings, Error> {
+    if arguments.docker || arguments.states {
+        return service.compare(&Comparison {
+            host: arguments.host || service.checks_host(),
+            engines: arguments.docker.then(Surroundings::of_process),
+        });
+    }
+    let conflicts = match arguments.host {
+        true => service.check(true)?,
+        false => service.check_port_conflicts()?,
+    };
+    Ok(Findings {
+        conflicts,
+        ..Findings::default()
+    })
+}
+
+fn paragraph(conflict: &Conflict) -> String {
+    let style = if conflict.kind.is_warning() {
+        NOTABLE
+    } else {
+        BAD
+    };
+    format!(
+        "{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
+        conflict.kind.as_str(),
+        conflict.message,
+        conflict.hint
+    )
+}
+
+/// One line a port, then one for whatever says another.
+fn states(apps: &[AppTruth], output: &Output) -> Result<(), crate::output::Complaint> {
+    let mut table = output.table(["APP", "STATE", "PORT", "THERE"]);
+    for app in apps {
+        let mut name = app.app.to_string();
+        let mut state = named(app.state);
+        for port in &app.ports {
+            table.add_row([
+                std::mem::take(&mut name),
+                std::mem::take(&mut state),
+                format!("{} {}", port.role, port.port),
+                there(port),
+            ]);
+        }
+        for drift in &app.drifts {
+            let place = drift.place.as_ref().map(|place| format!("{place}: "));
+            let said = format!("{}{}", place.unwrap_or_default(), drift.message);
+            let port = drift.port.map(|port| format!("not {port}"));
+            table.add_row([String::new(), String::new(), port.unwrap_or_default(), said]);
+        }
+    }
+    output.answer_table(table)?;
+    Ok(())
+}
+
+fn named(state: AppState) -> String {
+    let style = match state {
+        AppState::Confirmed => GOOD,
+        AppState::Reserved => FAINT,
+        AppState::Unclear => NOTABLE,
+        AppState::Drifting | AppState::Foreign => BAD,
+    };
+    format!("{style}{}{style:#}", state.as_str())
+}
+
+fn there(port: &PortTruth) -> String {
+    let holders = port.holders.iter().map(|holder| holder.text.as_str());
+    match holders.collect::<Vec<_>>().as_slice() {
+        [] => format!("{FAINT}nobody{FAINT:#}"),
+        holders => holders.join("; "),
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::kit::{Listener, Sandbox, each, free_stretch, keys, ranges};
+use crate::kit::{Listener, Run, Sandbox, each, free_stretch, keys, ranges};
 
 /// Runs `check` and sees to the promises that hold for every conflict.
 #[track_caller]
@@ -185,10 +185,71 @@ fn a_stranger_on_an_allocated_port_is_named_with_pid_and_directory() {
     unchecked
         .env("PORTBOOK_HOST_CHECK", "false")
         .args(["check", "--host"]);
-    crate::kit::Run::of(unchecked).ended(1);
+    Run::of(unchecked).ended(1);
     drop(listener);
     assert_eq!(conflicts(&sandbox, 0), json!([]));
     assert_eq!(sandbox.json("list")[0]["is_available"], true);
+}
+
+/// Runs `check` with these words where `DOCKER_HOST` names this engine.
+fn asking(sandbox: &Sandbox, engine: &str, words: &str) -> Run {
+    let mut command = sandbox.command();
+    command.env("DOCKER_HOST", engine).arg("check");
+    command.args(words.split_whitespace());
+    Run::of(command)
+}
+
+#[test]
+fn without_an_engine_docker_is_a_clear_sentence_and_nothing_else_asks_for_one() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate one 1");
+    let absent = format!("unix://{}/engine.sock", sandbox.root().display());
+    asking(&sandbox, &absent, "--docker")
+        .failed_saying(5, &["no container engine answers", &absent]);
+    let error = asking(&sandbox, &absent, "--docker --json").error(5);
+    assert_eq!(error["code"], "engine-unreachable");
+    assert!(error["hint"].as_str().unwrap().contains("DOCKER_HOST"));
+    asking(&sandbox, "ssh://build", "--docker").failed_saying(2, &["DOCKER_HOST", "ssh://"]);
+    for words in ["", "--states", "--states --json", "--json"] {
+        asking(&sandbox, &absent, words).done();
+    }
+}
+
+#[test]
+fn the_states_tell_who_is_there() {
+    let sandbox = Sandbox::looking_at_host();
+    let port = free_stretch(8);
+    sandbox.write("portbook.toml", ranges(port, 4));
+    sandbox.text("allocate x-ai/grok-4 1-3");
+    let own = sandbox.path("apps/x-ai_grok-4/app1/backend");
+    fs::create_dir_all(&own).unwrap();
+    let listener = Listener::start(port, &own);
+    let _stranger = Listener::start(port + 3, &own);
+    let run = sandbox.run("check --states --json");
+    let apps = run.ended(1).json();
+    assert_eq!(each(&apps, "state"), ["confirmed", "foreign", "reserved"]);
+    assert_eq!(
+        keys(&apps[0]),
+        ["app_num", "drifts", "model", "ports", "state"]
+    );
+    let [backend, frontend] = apps[0]["ports"].as_array().unwrap().as_slice() else {
+        panic!("{apps}");
+    };
+    assert_eq!(each(&apps[0]["ports"], "state"), ["confirmed", "reserved"]);
+    assert_eq!(backend["holders"][0]["whose"], "own");
+    assert_eq!(backend["holders"][0]["process"]["pid"], listener.pid());
+    assert_eq!(frontend["holders"], json!([]));
+    assert_eq!(apps[1]["ports"][1]["holders"][0]["whose"], "stranger");
+    let text = sandbox.run("check --states").ended(1).stdout.clone();
+    for said in [
+        "confirmed",
+        "foreign",
+        "reserved",
+        "nobody",
+        own.to_str().unwrap(),
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
 }
 
 #[test]

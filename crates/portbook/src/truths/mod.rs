@@ -1,0 +1,154 @@
+//! Four truths that must agree: the book, the apps' `.env` and compose files, and what is there at
+//! their ports, processes and containers.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | which app is a Compose project or a folder of | `homes.rs` |
+//! | whose is a container, and what does it have or want against the book | `containers.rs` |
+//! | in which state is an app | `state.rs` |
+//!
+//! Nothing is changed, and nobody's process or container is ended: who is in the way is named.
+
+mod containers;
+mod homes;
+mod state;
+
+pub use state::{AppState, AppTruth, Belonging, ContainerName, Drift, PortHolder, PortTruth};
+
+use std::collections::HashMap;
+
+use portbook_engine::{EngineError, Surroundings};
+use portbook_model::{Allocation, AppKey};
+use portbook_store::StoreError;
+
+use crate::check::{Conflict, used_by};
+use crate::ownership::{PortUse, Whose, port_uses};
+use crate::{Error, PortAllocationService};
+use containers::{Containers, Placed};
+use homes::Homes;
+
+/// What to hold against the book.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// Whether to look at who has the ports of this machine, wherever the book is kept.
+    pub host: bool,
+    /// Where to look for container engines, if they are to be asked.
+    pub engines: Option<Surroundings>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Every conflict, by port.
+    pub conflicts: Vec<Conflict>,
+    /// In which state each app is, by model, then app number; none of a book that is damaged.
+    pub apps: Vec<AppTruth>,
+    /// Engines whose sockets are there and that did not answer, while others did.
+    pub silent: Vec<EngineError>,
+}
+
+impl PortAllocationService {
+    /// Compares the book with itself and with what `comparison` names.
+    ///
+    /// Engines that are to be asked have to answer: where none does, that is the error.
+    pub fn compare(&self, comparison: &Comparison) -> Result<Findings, Error> {
+        let mut findings = Findings {
+            conflicts: self.check(false)?,
+            ..Findings::default()
+        };
+        let allocations = match self.allocations(None) {
+            Ok(allocations) => allocations,
+            // That is among the conflicts already.
+            Err(Error::Store(StoreError::Damaged { .. })) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let containers = match &comparison.engines {
+            Some(surroundings) => {
+                let survey = portbook_engine::survey(&surroundings.places()?)?;
+                findings.silent = survey.silent;
+                Containers::of(survey.engines, &self.homes(&allocations)?)
+            }
+            None => Containers::default(),
+        };
+        let uses = match comparison.host {
+            true => port_uses(&allocations)?,
+            false => Vec::new(),
+        };
+        let sightings: Vec<Sighting<'_>> = uses
+            .into_iter()
+            .map(|seen| Sighting::of(seen, &containers))
+            .collect();
+        let mut drifts: HashMap<AppKey, Vec<Drift>> = HashMap::new();
+        let conflicts = &mut findings.conflicts;
+        for mismatch in containers.mismatches(&allocations) {
+            if let Some(app) = mismatch.app {
+                drifts
+                    .entry(app)
+                    .or_default()
+                    .push(Drift::of(&mismatch.conflict));
+            }
+            conflicts.push(mismatch.conflict);
+        }
+        conflicts.extend(sightings.iter().filter_map(Sighting::conflict));
+        conflicts.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
+        conflicts.dedup();
+        findings.apps = states(&allocations, &sightings, &containers, drifts);
+        Ok(findings)
+    }
+
+    fn homes(&self, allocations: &[Allocation]) -> Result<Homes, Error> {
+        Ok(Homes::of(allocations, self.models()?))
+    }
+}
+
+/// A use of an app's port, and the container behind it where an engine was asked and knows it.
+struct Sighting<'a> {
+    seen: PortUse<'a>,
+    container: Option<&'a Placed>,
+}
+
+impl<'a> Sighting<'a> {
+    fn of(mut seen: PortUse<'a>, containers: &'a Containers) -> Self {
+        let container = containers.behind(&seen.holder);
+        if let Some(placed) = container {
+            seen.whose = match placed.is_of(&seen.allocation.app) {
+                true => Whose::Own,
+                false => Whose::Stranger,
+            };
+        }
+        Self { seen, container }
+    }
+
+    /// The conflict that this is, unless it is told of otherwise: what a container publishes is held
+    /// against the book by itself.
+    fn conflict(&self) -> Option<Conflict> {
+        let holder = &self.seen.holder;
+        let container = self.container.map(|placed| &placed.container);
+        let is_published = container.is_some_and(|container| {
+            let published = container.published_at(holder.port, holder.transport);
+            published.is_some()
+        });
+        let is_told = self.seen.whose == Whose::Stranger && !is_published;
+        is_told.then(|| used_by(&self.seen, container))
+    }
+}
+
+fn states(
+    allocations: &[Allocation],
+    sightings: &[Sighting<'_>],
+    containers: &Containers,
+    mut drifts: HashMap<AppKey, Vec<Drift>>,
+) -> Vec<AppTruth> {
+    let mut by_app: HashMap<&AppKey, Vec<&Sighting<'_>>> = HashMap::new();
+    for sighting in sightings {
+        let app = &sighting.seen.allocation.app;
+        by_app.entry(app).or_default().push(sighting);
+    }
+    let truth = |allocation: &Allocation| {
+        let app = &allocation.app;
+        let sightings = by_app.remove(app).unwrap_or_default();
+        let drifts = drifts.remove(app).unwrap_or_default();
+        AppTruth::of(allocation, &sightings, containers, drifts)
+    };
+    allocations.iter().map(truth).collect()
+}
