@@ -138,6 +138,13 @@ pub(crate) enum Command {
     /// every container's published ports; a container is an app's by its Compose project, or by the
     /// folder it was started from. Nobody's process or container is ended.
     Check(Check),
+    /// Move what is in conflict to eligible ports
+    ///
+    /// Shows which port moves, where to, and why that one; --yes does it, in one step. Of two claimants
+    /// the older keeps its port, a promise goes before both. What is promised by a file of
+    /// pre-configured ports goes where it is promised, and stays there whatever else is wrong with it.
+    /// An app that runs is not moved without --include-running, and what is only a warning stays.
+    Repair(Repair),
     /// Give an app's ports back
     ///
     /// The next new app may get them. If the app asks again before, it gets the same ones.
@@ -311,6 +318,25 @@ pub(crate) struct Renew {
     /// End it this long from now [default: as long as it was asked for]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) ttl: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Only show the plan, as without --yes
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Do it
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Move apps that run, too: each has to be started anew
+    #[arg(long)]
+    pub(crate) include_running: bool,
+    /// Not what is in conflict, but this app: every port of it to the lowest eligible one
+    #[arg(long = "move", num_args = 2, value_names = ["MODEL", "APP"], allow_negative_numbers = true)]
+    pub(crate) app: Option<Vec<String>>,
+    /// With --move: only these roles, and to these ports: backend=5101
+    #[arg(long, requires = "app", value_delimiter = ',', value_name = "ROLE=PORT,...", value_parser = parse_pin)]
+    pub(crate) ports: Vec<(Role, Port)>,
 }
 
 #[derive(Debug, Args)]

@@ -148,7 +148,8 @@ pub(crate) fn conflicts(
     }
     if let Some(mut history) = changes {
         history.retain(|recorded| recorded.space == *space);
-        found.extend(against_history(&audit, &history));
+        let disagreements = against_history(&audit, &history);
+        found.extend(disagreements.iter().map(Disagreement::conflict));
     }
     found.extend(within_rows(&audit));
     let claims = valid_claims(&audit);
@@ -273,8 +274,46 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
     found
 }
 
+/// A port that an app has for a role by the rows alone, or by the history alone.
+pub(crate) struct Disagreement {
+    /// The app, `model/appN`.
+    pub(crate) app: String,
+    /// The role.
+    pub(crate) role: String,
+    port: i64,
+    says: &'static str,
+}
+
+impl Disagreement {
+    pub(crate) fn conflict(&self) -> Conflict {
+        let Self {
+            app,
+            role,
+            port,
+            says,
+        } = self;
+        Conflict {
+            port: Port::try_from(*port).ok(),
+            apps: vec![app.clone()],
+            ..damage(format!(
+                "{app} has {port} as its {role} by the book's {says}"
+            ))
+        }
+    }
+}
+
+/// Where the rows of a space and its history disagree.
+pub(crate) fn disagreements(
+    reading: &mut dyn Reading,
+    space: &Space,
+) -> Result<Vec<Disagreement>, StoreError> {
+    let mut history = reading.changes_since(Revision(0))?;
+    history.retain(|recorded| recorded.space == *space);
+    Ok(against_history(&reading.audit(space)?, &history))
+}
+
 /// The rows against what the recorded changes add up to.
-fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
+fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Disagreement> {
     let mut expected: BTreeMap<AppKey, Ports> = BTreeMap::new();
     for recorded in history {
         match &recorded.change {
@@ -311,15 +350,11 @@ fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Conflict> {
         .iter()
         .filter_map(|claim| Some((claim.app.clone()?, claim.role.clone(), claim.port)))
         .collect();
-    let differs = |row: &(String, String, i64), says: &str| {
-        let (app, role, port) = row;
-        Conflict {
-            port: Port::try_from(*port).ok(),
-            apps: vec![app.clone()],
-            ..damage(format!(
-                "{app} has {port} as its {role} by the book's {says}"
-            ))
-        }
+    let differs = |(app, role, port): &(String, String, i64), says| Disagreement {
+        app: app.clone(),
+        role: role.clone(),
+        port: *port,
+        says,
     };
     let only_rows = rows
         .difference(&expected)

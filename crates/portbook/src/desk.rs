@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::check::Conflict;
+use crate::repair::RepairIntent;
 use crate::usage::{PortLine, Stats};
 
 /// The answers to one request's asks, in order.
@@ -130,6 +131,14 @@ pub(crate) trait Desk: Send + Sync {
         file: Option<PromiseFile>,
         host: HostLook,
     ) -> Result<Vec<Conflict>, Error>;
+
+    /// What a repair moves and leaves; what the asker's file promises is promised.
+    fn repair_intent(
+        &self,
+        scope: &Scope,
+        file: Option<PromiseFile>,
+        moves_running: bool,
+    ) -> Result<RepairIntent, Error>;
 
     /// What happened, oldest first.
     fn history(&self, scope: &Scope, of: &HistoryOf) -> Result<Vec<Recorded>, Error>;

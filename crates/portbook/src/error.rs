@@ -12,6 +12,7 @@ use portbook_store::StoreError;
 use crate::cleanup::CleanupRefused;
 use crate::configuration::ConfigurationError;
 use crate::import::FileProblem;
+use crate::repair::RepairRefused;
 
 /// Why a call did not do what was asked. Nothing was changed, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +169,9 @@ pub enum Error {
     /// A cleanup that might reach too far.
     #[error(transparent)]
     Cleanup(#[from] CleanupRefused),
+    /// A move that is not made.
+    #[error(transparent)]
+    Repair(#[from] RepairRefused),
     /// The machine does not say what it must be asked.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -276,6 +280,8 @@ impl Error {
             Error::SharedVariable(_) => (Failure::Input, "shared-variable"),
             Error::Cleanup(CleanupRefused::TooMany { .. }) => (Failure::No, "too-many-orphans"),
             Error::Cleanup(_) => (Failure::Input, "bad-apps-directory"),
+            Error::Repair(RepairRefused::Runs(_)) => (Failure::No, "app-runs"),
+            Error::Repair(RepairRefused::NoSuchRole { .. }) => (Failure::Input, "bad-ports"),
             Error::Host(_) => (Failure::Other, "host-unknown"),
             Error::Engine(error) => engine_class(error),
             Error::Shared(error) => error.class(),
@@ -297,6 +303,7 @@ impl Error {
             Error::Ambiguous { .. } => "name one of them as the book spells it",
             Error::NothingToRelease(_) => "`portbook list` shows what there is to release",
             Error::Cleanup(refused) => refused.hint(),
+            Error::Repair(refused) => refused.hint(),
             Error::Entries { .. } => "correct the entries and import the file again",
             Error::IncompletePair(_) => "`portbook check` shows what is wrong with the book",
             Error::Store(StoreError::Damaged { .. }) => {

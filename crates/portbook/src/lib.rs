@@ -17,6 +17,7 @@ mod open;
 mod ownership;
 mod promises;
 mod records;
+mod repair;
 mod rules;
 mod scaffold;
 mod service;
@@ -38,6 +39,7 @@ pub use open::sqlite_path;
 pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
+pub use repair::{LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused, RepairRequest};
 pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use service::{PortAllocationService, Resolved};
 pub use truths::{

@@ -17,6 +17,7 @@ use crate::check::Conflict;
 use crate::claims::Claims;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::ownership::{Whose, apps_that_answer, port_uses};
+use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::writer::Writer;
@@ -213,6 +214,28 @@ impl Desk for LocalDesk {
             self.rules().policy(),
             file,
             host,
+        )
+    }
+
+    fn repair_intent(
+        &self,
+        scope: &Scope,
+        file: Option<PromiseFile>,
+        moves_running: bool,
+    ) -> Result<RepairIntent, Error> {
+        let mut reading = self.reading()?;
+        let allocations = held(&mut *reading, filter(scope, None, None))?.standing();
+        let mut book = space_book(&mut *reading, &scope.space)?;
+        if let Some(file) = file {
+            book.promises.set(file);
+        }
+        crate::repair::intent(
+            &mut *reading,
+            &scope.space,
+            &allocations,
+            &book,
+            self.checks_host(scope),
+            moves_running,
         )
     }
 

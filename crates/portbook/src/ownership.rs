@@ -54,25 +54,27 @@ pub(crate) struct PortUse<'a> {
 
 /// Who has allocated ports on this host, by port.
 pub(crate) fn port_uses(allocations: &[Allocation]) -> Result<Vec<PortUse<'_>>, HostError> {
-    let owners: HashMap<Port, &Allocation> = allocations
-        .iter()
-        .flat_map(|held| held.ports.values().map(move |port| (*port, held)))
-        .collect();
+    // Another hand may have given a port to two.
+    let mut owners: HashMap<Port, Vec<&Allocation>> = HashMap::new();
+    for held in allocations {
+        for port in held.ports.values() {
+            owners.entry(*port).or_default().push(held);
+        }
+    }
     let ports: PortSet = owners.keys().copied().collect();
     if ports.is_empty() {
         return Ok(Vec::new());
     }
-    let found = |holder: Holder| {
-        let allocation = *owners.get(&holder.port)?;
-        let whose = Whose::of(holder.process.as_ref(), allocation);
-        Some(PortUse {
-            holder,
-            allocation,
-            whose,
-        })
-    };
-    let holders = portbook_host::holders(&ports)?.into_iter();
-    let mut uses: Vec<PortUse<'_>> = holders.filter_map(found).collect();
+    let mut uses = Vec::new();
+    for holder in portbook_host::holders(&ports)? {
+        for allocation in owners.get(&holder.port).into_iter().flatten() {
+            uses.push(PortUse {
+                holder: holder.clone(),
+                allocation,
+                whose: Whose::of(holder.process.as_ref(), allocation),
+            });
+        }
+    }
     uses.sort_by_key(|found| (found.holder.port, found.holder.transport));
     Ok(uses)
 }

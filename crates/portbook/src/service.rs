@@ -21,6 +21,7 @@ use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::import::{self, ImportReport};
 use crate::local::LocalDesk;
 use crate::promises::{Current, PromiseSource};
+use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::{Error, PortPair, open};
@@ -259,17 +260,21 @@ impl PortAllocationService {
         }
     }
 
-    /// Moves ports: all of them, in one atomic step, or none.
+    /// Moves ports: all of them, in one atomic step, or none. What the file of pre-configured ports
+    /// promises is known to the book before that.
     pub fn relocate(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
-        match self.ask(Ask::Move { moves })? {
-            Outcome::Moved(moved) => Ok(moved),
+        let promises = self.promises_now()?;
+        match self.submit_knowing(promises, Ask::Move { moves })? {
+            Ok(Outcome::Moved(moved)) => Ok(moved),
+            Err(refusal) => Err(refusal.into()),
             other => Err(internal("moved apps", other)),
         }
     }
 
     /// What [`relocate`](Self::relocate) would do now.
     pub fn preview_relocation(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
-        let asks = vec![Ask::Move { moves }];
+        let promise = self.promised()?.map(|file| Ask::Promise { file });
+        let asks = promise.into_iter().chain([Ask::Move { moves }]).collect();
         match self.desk.preview(&self.scope, asks)?.pop() {
             Some(Ok(Outcome::Moved(moved))) => Ok(moved),
             Some(Err(refusal)) => Err(refusal.into()),
@@ -493,6 +498,12 @@ impl PortAllocationService {
     /// The apps at whose ports somebody is on the host who may be the app.
     pub(crate) fn apps_that_answer(&self) -> Result<BTreeSet<AppKey>, Error> {
         self.desk.apps_that_answer(&self.scope)
+    }
+
+    /// What a repair moves and leaves.
+    pub(crate) fn repair_intent(&self, moves_running: bool) -> Result<RepairIntent, Error> {
+        let file = self.promised()?;
+        self.desk.repair_intent(&self.scope, file, moves_running)
     }
 
     /// Has asks carried out together, in one commit.

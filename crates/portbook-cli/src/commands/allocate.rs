@@ -38,7 +38,7 @@ pub(crate) fn run(
     Ok(Answer::Yes)
 }
 
-fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
+pub(super) fn pins(named: &[(Role, Port)]) -> Result<Ports, Complaint> {
     let mut pins = Ports::new();
     for (role, port) in named {
         if pins.insert(role.clone(), *port).is_some() {

@@ -15,6 +15,7 @@ mod map;
 mod pool;
 mod release;
 mod renew;
+mod repair;
 mod resolve;
 mod scaffold;
 mod stats;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Map => map::run(&open(&global, output)?, output),
         Command::History(history) => history::run(&history, &open(&global, output)?, output),
         Command::Check(check) => check::run(&check, &open(&global, output)?, output),
+        Command::Repair(repair) => repair::run(&repair, &open(&global, output)?, output),
         Command::Release(apps) => release::run(&apps, &open(&global, output)?, output),
         Command::Renew(renew) => renew::run(&renew, &open(&global, output)?, output),
         Command::Cleanup(cleanup) => cleanup::run(&cleanup, &open(&global, output)?, output),

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "map",
     "history",
     "check",
+    "repair",
     "release",
     "renew",
     "cleanup",

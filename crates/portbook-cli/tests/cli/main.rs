@@ -26,6 +26,7 @@ mod pins;
 mod pools;
 mod promises;
 mod releasing;
+mod repairing;
 mod resolving;
 mod roles;
 mod scaffolding;

@@ -18,6 +18,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Allocation, AppKey, Holder, Move, Pool, PoolName, Port, Ports, Promises, Role, browser_blocked,
 };
@@ -77,7 +79,7 @@ impl RepairMove {
 }
 
 /// A port with something wrong that is not moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmoved {
     /// Whose.
     pub app: AppKey,
@@ -92,7 +94,7 @@ pub struct Unmoved {
 }
 
 /// What is wrong with a port that an app holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// The app is promised another port for the role.
     PromisedElsewhere(Port),
@@ -132,7 +134,7 @@ impl fmt::Display for Fault {
 }
 
 /// Why a port with something wrong is not moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hindrance {
     /// The app runs.
     Runs,

@@ -1,0 +1,257 @@
+//! Repair: what is in conflict moves to eligible ports.
+//!
+//! Which port moves and which stays is decided by the planner (`portbook_model::plan::plan_repair`).
+//!
+//! | question | file |
+//! | --- | --- |
+//! | what does the planner have to know of the book and the host | `ground.rs` |
+
+mod ground;
+
+use portbook_model::plan::{Fault, Unmoved};
+use portbook_model::{AppKey, Move, MovedApp, Port, Ports, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Conflict, ConflictKind};
+use crate::ownership::is_running;
+use crate::{Error, PortAllocationService};
+
+pub(crate) use ground::intent;
+
+/// What is to be repaired.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepairRequest {
+    /// Whether apps that run are moved, too.
+    pub include_running: bool,
+    /// Not what is in conflict but this app alone.
+    pub by_hand: Option<MoveByHand>,
+}
+
+/// A move that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveByHand {
+    /// The app.
+    pub app: AppKey,
+    /// Where to, by role; empty: every role's port to the lowest eligible one.
+    pub to: Ports,
+}
+
+/// What a repair finds, and what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repair {
+    /// Whether it was carried out, or only planned.
+    pub applied: bool,
+    /// The ports that move, by app, then role.
+    pub moves: Vec<MovedPort>,
+    /// The conflicts that no move resolves.
+    pub left: Vec<LeftConflict>,
+}
+
+/// A port that moves.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MovedPort {
+    /// Whose.
+    #[serde(flatten)]
+    pub app: AppKey,
+    /// What it is for.
+    pub role: Role,
+    /// The port that is left.
+    pub from: Port,
+    /// The port that is taken instead.
+    pub to: Port,
+    /// Why this one moves.
+    pub why: String,
+}
+
+/// A conflict that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftConflict {
+    /// The conflict.
+    #[serde(flatten)]
+    pub conflict: Conflict,
+    /// Why no move resolves it.
+    pub why: String,
+}
+
+/// Why a move is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RepairRefused {
+    /// The app runs.
+    #[error("{0} runs, and what runs is not moved by itself")]
+    Runs(AppKey),
+    /// The app has no port for a role.
+    #[error("{app} has no port as its {role}")]
+    NoSuchRole {
+        /// The app.
+        app: AppKey,
+        /// The role.
+        role: Role,
+    },
+}
+
+impl RepairRefused {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            RepairRefused::Runs(_) => "stop it first, or add --include-running",
+            RepairRefused::NoSuchRole { .. } => "`portbook get` shows the roles that it has",
+        }
+    }
+}
+
+/// What is to move, and what stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RepairIntent {
+    /// The moves, to be carried out together.
+    pub(crate) moves: Vec<Move>,
+    /// What is wrong and stays.
+    pub(crate) left: Vec<Unmoved>,
+    /// Rows that another hand wrote and that the history knows of once they have moved.
+    pub(crate) healed: Vec<Conflict>,
+}
+
+impl PortAllocationService {
+    /// What [`repair`](Self::repair) would do now.
+    pub fn preview_repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
+        let intent = self.intent(request)?;
+        let mut left = self.conflicts_that_count(request)?;
+        left.retain(|conflict| !intent.resolves(conflict));
+        let moved = self.preview_relocation(intent.moves.clone())?;
+        Ok(Repair {
+            applied: false,
+            moves: moved_ports(&intent.moves, &moved),
+            left: intent.explained(left),
+        })
+    }
+
+    /// Moves what is in conflict to eligible ports, all of it in one commit.
+    pub fn repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
+        let intent = self.intent(request)?;
+        let moved = match intent.moves.is_empty() {
+            true => Vec::new(),
+            false => self.relocate(intent.moves.clone())?,
+        };
+        Ok(Repair {
+            applied: true,
+            moves: moved_ports(&intent.moves, &moved),
+            left: intent.explained(self.conflicts_that_count(request)?),
+        })
+    }
+
+    fn intent(&self, request: &RepairRequest) -> Result<RepairIntent, Error> {
+        match &request.by_hand {
+            Some(by_hand) => Ok(RepairIntent {
+                moves: self.moves_by_hand(by_hand, request.include_running)?,
+                ..RepairIntent::default()
+            }),
+            None => self.repair_intent(request.include_running),
+        }
+    }
+
+    fn moves_by_hand(
+        &self,
+        by_hand: &MoveByHand,
+        include_running: bool,
+    ) -> Result<Vec<Move>, Error> {
+        let held = self.get(&by_hand.app)?;
+        let run = held.notes.run.as_ref();
+        let runs = || -> Result<bool, Error> {
+            let by_note = run.is_some_and(|run| is_running(&run.process));
+            Ok(by_note || self.apps_that_answer()?.contains(&held.app))
+        };
+        if !include_running && runs()? {
+            return Err(RepairRefused::Runs(held.app).into());
+        }
+        let step = |role: &Role, to: Option<Port>| {
+            let from = held.ports.get(role).copied();
+            let from = from.ok_or_else(|| RepairRefused::NoSuchRole {
+                app: held.app.clone(),
+                role: role.clone(),
+            })?;
+            Ok(Move {
+                app: held.app.clone(),
+                role: role.clone(),
+                from,
+                to,
+                why: "asked".to_owned(),
+            })
+        };
+        match by_hand.to.is_empty() {
+            true => held.ports.keys().map(|role| step(role, None)).collect(),
+            false => by_hand
+                .to
+                .iter()
+                .map(|(role, port)| step(role, Some(*port)))
+                .collect(),
+        }
+    }
+
+    /// The conflicts that there are now, but for warnings. Who moves an app by hand has not asked.
+    fn conflicts_that_count(&self, request: &RepairRequest) -> Result<Vec<Conflict>, Error> {
+        if request.by_hand.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut conflicts = self.check_port_conflicts()?;
+        conflicts.retain(|conflict| !conflict.kind.is_warning());
+        Ok(conflicts)
+    }
+}
+
+impl RepairIntent {
+    /// Whether the conflict is gone once the moves are made.
+    fn resolves(&self, conflict: &Conflict) -> bool {
+        let is_left = self.left.iter().any(|left| {
+            kind_of(&left.fault) == conflict.kind && concerns(conflict, &left.app, left.port)
+        });
+        let mut moves = self.moves.iter();
+        let moves = moves.any(|step| concerns(conflict, &step.app, step.from));
+        (moves && !is_left) || self.healed.contains(conflict)
+    }
+
+    fn explained(&self, conflicts: Vec<Conflict>) -> Vec<LeftConflict> {
+        let explained = |conflict: Conflict| {
+            let mut unmoved = self.left.iter();
+            let unmoved = unmoved.find(|left| concerns(&conflict, &left.app, left.port));
+            let why = match unmoved {
+                Some(unmoved) => format!("{} stays: {}", unmoved.app, unmoved.hindrance),
+                None => conflict.hint.clone(),
+            };
+            LeftConflict { conflict, why }
+        };
+        conflicts.into_iter().map(explained).collect()
+    }
+}
+
+fn concerns(conflict: &Conflict, app: &AppKey, port: Port) -> bool {
+    conflict.port == Some(port) && conflict.apps.contains(&app.to_string())
+}
+
+/// What a check calls it.
+fn kind_of(fault: &Fault) -> ConflictKind {
+    match fault {
+        Fault::PromisedElsewhere(_) | Fault::PromisedToOther(_) | Fault::PromisedForRole(_) => {
+            ConflictKind::PreConfigMismatch
+        }
+        Fault::HeldTwice { .. } => ConflictKind::DuplicatePort,
+        Fault::InPool(_) => ConflictKind::PoolTrespass,
+        Fault::InUse(_) => ConflictKind::HostInUse,
+        Fault::BrowserBlocked => ConflictKind::BrowserBlocked,
+    }
+}
+
+/// The moves with where they led.
+fn moved_ports(moves: &[Move], moved: &[MovedApp]) -> Vec<MovedPort> {
+    let port = |step: &Move| {
+        let app = moved.iter().find(|moved| moved.app == step.app)?;
+        Some(MovedPort {
+            app: app.app.clone(),
+            role: step.role.clone(),
+            from: step.from,
+            to: *app.to.get(&step.role)?,
+            why: step.why.clone(),
+        })
+    };
+    let mut ports: Vec<MovedPort> = moves.iter().filter_map(port).collect();
+    ports.sort();
+    ports
+}
