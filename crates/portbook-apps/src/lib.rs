@@ -1,6 +1,7 @@
 //! The files in which apps' ports are written: read into values, and written from them.
 //!
-//! Bytes in, values out. Nothing here knows a book; only [`template`], [`compose`] and [`written`] open files.
+//! Bytes in, values out. Nothing here knows a book; only [`template`], [`compose`], [`written`] and
+//! [`replacement`] open files.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -10,7 +11,8 @@
 //! | which variables tell an app its ports | [`variables`] |
 //! | how is a template filled in | [`template`] |
 //! | which ports does a compose project publish, and where is it written | [`compose`] |
-//! | which variables does an `.env` file set, and where | [`dot_env`] |
+//! | which variables does an `.env` file set, and where; how is one brought up to date | [`dot_env`] |
+//! | how does a file get a new content in one step | [`replacement`] |
 //! | what becomes of `${NAME:-default}` | [`interpolation`] |
 //! | where in a file does a text come from | [`written`] |
 
@@ -20,6 +22,7 @@ pub mod export;
 pub mod interpolation;
 pub mod port_config;
 mod project_name;
+pub mod replacement;
 pub mod template;
 pub mod variables;
 pub mod written;

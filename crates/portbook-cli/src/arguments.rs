@@ -169,6 +169,14 @@ pub(crate) enum Command {
     /// Reserve stretches of ports for the models that match a pattern
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Show an app's ports and names as variables
+    ///
+    /// One KEY=value line for each role's port (BACKEND_PORT, FRONTEND_PORT, WEB_SOCKET_PORT for the
+    /// role web-socket), PROJECT_NAME and COMPOSE_PROJECT_NAME. The values need no quotes, so that
+    /// shells, Compose and docker's --env-file read the same. Nothing is allocated.
+    ///
+    /// In a shell: eval "$(portbook env --export openai_gpt-4 1)"
+    Env(Env),
     /// Copy a template tree with an app's ports filled in
     ///
     /// The app gets its ports if it has none. In every text file {{backend_port}}, {{frontend_port}},
@@ -437,6 +445,19 @@ pub(crate) struct Scaffold {
     /// Show the templates that come with portbook
     #[arg(long, conflicts_with_all = ["template", "roles", "force"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Env {
+    #[command(flatten)]
+    pub(crate) app: OneApp,
+    /// Write `export` before each line
+    #[arg(long)]
+    pub(crate) export: bool,
+    /// Bring these variables up to date in FILE, such as .env, made if it is not there; everything else
+    /// in it stays byte for byte
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

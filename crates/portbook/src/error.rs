@@ -86,6 +86,17 @@ pub enum Error {
         /// What is wrong.
         reason: Unreadable,
     },
+    /// A file that Compose would refuse as an `.env` file.
+    #[error("{}: {}", .0.place, .0.fault)]
+    DotEnv(#[from] portbook_apps::dot_env::Problem),
+    /// A file cannot be written; it is as it was.
+    #[error("{} cannot be written: {source}", .path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Some entries of a file cannot stand.
     #[error(
         "{} has {}, so nothing was changed",
@@ -267,7 +278,8 @@ impl Error {
             Error::NothingToRelease(_) => (Failure::No, "nothing-to-release"),
             Error::File { .. } => (Failure::Input, "unreadable-file"),
             Error::Unreadable { .. } => (Failure::Input, "bad-file"),
-            Error::Legacy(_) => (Failure::Input, "bad-file"),
+            Error::Legacy(_) | Error::DotEnv(_) => (Failure::Input, "bad-file"),
+            Error::NotWritten { .. } => (Failure::Other, "not-written"),
             Error::Entries { .. } => (Failure::Input, "bad-entries"),
             Error::IncompletePair(_) => (Failure::Book, "book-damaged"),
             Error::Store(error) => (Failure::Book, store_code(error)),
@@ -304,6 +316,8 @@ impl Error {
             Error::NothingToRelease(_) => "`portbook list` shows what there is to release",
             Error::Cleanup(refused) => refused.hint(),
             Error::Repair(refused) => refused.hint(),
+            Error::DotEnv(_) => "correct the line: Compose would refuse the file, too",
+            Error::SharedVariable(_) => "call one of the roles otherwise in the configuration",
             Error::Entries { .. } => "correct the entries and import the file again",
             Error::IncompletePair(_) => "`portbook check` shows what is wrong with the book",
             Error::Store(StoreError::Damaged { .. }) => {

@@ -9,6 +9,7 @@ mod claims;
 mod cleanup;
 mod configuration;
 mod desk;
+mod dot_env;
 mod error;
 mod import;
 mod local;

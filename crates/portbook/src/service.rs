@@ -429,7 +429,7 @@ impl PortAllocationService {
 
     /// The book's own file must not be opened beside SQLite: closing it again would drop every lock
     /// that this process has on it (fcntl(2), "Record locking").
-    fn refuse_own_book(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn refuse_own_book(&self, path: &Path) -> Result<(), Error> {
         let same = self
             .book
             .as_deref()

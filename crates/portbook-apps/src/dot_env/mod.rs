@@ -3,12 +3,16 @@
 //! The rules are those of Compose's documentation ("Syntax for environment files in Docker Compose"), and
 //! where that is silent, what Compose does.
 
+mod update;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::interpolation::{Origin, Uninterpolated, Variable, interpolate, shortened};
 use crate::written::{BYTE_ORDER_MARK, Place, SourceFile, Text};
+
+pub use update::{Absent, Updated, update};
 
 /// The most bytes that the values of a file may have together, each taken for every line that sets it.
 const MOST_BYTES: usize = 16 << 20;

@@ -1,7 +1,8 @@
 //! `portbook allocate`: get or allocate.
 
+use portbook::apps::variables::port_variables;
 use portbook::model::{AllocationRequest, Explanation, Grant, Port, Ports, Role, SocketUse};
-use portbook::{AllocationRecord, PortAllocationService};
+use portbook::{AllocationRecord, Error, PortAllocationService};
 use serde::Serialize;
 
 use super::{Answer, Ending};
@@ -30,7 +31,7 @@ pub(crate) fn run(
     })?;
     grants.iter().for_each(|grant| warn(grant, service, output));
     match arguments.format {
-        AllocateFormat::Env => output.answer(&environment(&grants))?,
+        AllocateFormat::Env => output.answer(&environment(&grants)?)?,
         AllocateFormat::Json => json(&grants, is_one, service, output)?,
         AllocateFormat::Table if output.is_json() => json(&grants, is_one, service, output)?,
         AllocateFormat::Table => table(&grants, output)?,
@@ -133,33 +134,15 @@ fn json(
     }
 }
 
-fn environment(grants: &[Grant]) -> String {
-    grants
-        .iter()
-        .flat_map(|grant| &grant.allocation.ports)
-        .map(|(role, port)| format!("{}={port}\n", variable(role)))
-        .collect()
-}
-
-/// The shell variable of a role's port: upper case, and a letter or `_` at its beginning.
-fn variable(role: &Role) -> String {
-    let name: String = role
-        .as_str()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let prefix = if name.starts_with(|c: char| c.is_ascii_digit()) {
-        "_"
-    } else {
-        ""
-    };
-    format!("{prefix}{name}_PORT")
+/// The ports alone, by the names that `portbook env` has for them.
+fn environment(grants: &[Grant]) -> Result<String, Error> {
+    let mut lines = String::new();
+    for grant in grants {
+        for (name, port) in port_variables(&grant.allocation.ports)? {
+            lines.push_str(&format!("{name}={port}\n"));
+        }
+    }
+    Ok(lines)
 }
 
 pub(super) fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
@@ -186,17 +169,4 @@ pub(super) fn table(grants: &[Grant], output: &Output) -> std::io::Result<()> {
         output.answer(&text)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_role_has_a_legal_shell_variable() {
-        let of = |role: &str| variable(&Role::new(role).unwrap());
-        assert_eq!(of("backend"), "BACKEND_PORT");
-        assert_eq!(of("web-socket.v2"), "WEB_SOCKET_V2_PORT");
-        assert_eq!(of("2nd"), "_2ND_PORT");
-    }
 }

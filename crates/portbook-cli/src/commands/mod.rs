@@ -5,6 +5,7 @@ mod check;
 mod cleanup;
 mod config;
 mod doctor;
+mod env;
 mod export;
 mod get;
 mod history;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Doctor(doctor) => doctor::run(&doctor, &global, output),
         Command::Scaffold(scaffold) => scaffold::run(&scaffold, &global, output),
         Command::Allocate(allocate) => allocate::run(&allocate, &open(&global, output)?, output),
+        Command::Env(env) => env::run(&env, &open(&global, output)?, output),
         Command::Get(app) => get::run(&app, &open(&global, output)?, output),
         Command::Resolve(resolve) => resolve::run(&resolve, &open(&global, output)?, output),
         Command::List(list) => list::run(&list, &open(&global, output)?, output),

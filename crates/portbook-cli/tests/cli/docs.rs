@@ -25,6 +25,7 @@ const COMMANDS: &[&str] = &[
     "pool list",
     "pool add",
     "pool remove",
+    "env",
     "scaffold",
     "config",
     "doctor",

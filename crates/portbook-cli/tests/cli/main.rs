@@ -14,6 +14,7 @@ mod configuring;
 mod docs;
 mod doctoring;
 mod eligibility;
+mod environment;
 mod history;
 mod host;
 mod importing;
