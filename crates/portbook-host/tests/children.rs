@@ -67,6 +67,12 @@ fn the_role_of_a_child() {
             println!("\nport={}", listener.local_addr().unwrap().port());
             std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         }
+        Some(("everywhere", number)) => {
+            let number: u16 = number.parse().unwrap();
+            let _listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).unwrap();
+            println!("\nport={number}");
+            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        }
         Some(("no-files", number)) => {
             let limit = Rlimit {
                 current: Some(0),
@@ -118,6 +124,35 @@ fn without_a_file_to_open_the_answer_is_unknown() {
     let role = "no-files 5001";
     let output = child(role).output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+/// As inside a container: another number line, which only root can make.
+#[test]
+fn a_listener_in_another_network_is_ignored() {
+    let _turn = one_at_a_time();
+    if !getuid().is_root() {
+        return;
+    }
+    let number = (20_000..32_000).find(|number| !in_use(*number)).unwrap();
+    let role = child(&format!("everywhere {number}"));
+    let mut apart = Command::new("unshare")
+        .arg("--net")
+        .arg(role.get_program())
+        .args(role.get_args())
+        .envs(
+            role.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(said(&mut apart), number);
+    assert!(!in_use(number));
+    assert_eq!(LocalHost::new().holder(port(number)), None);
+    drop(listening(number));
+    drop(apart.stdin.take());
+    assert!(apart.wait().unwrap().success());
 }
 
 /// A port that this user may not bind is asked of the kernel's list, and whose it is is told by

@@ -1,6 +1,8 @@
 //! `check`: every kind of conflict, made for real.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -189,6 +191,77 @@ fn a_stranger_on_an_allocated_port_is_named_with_pid_and_directory() {
     drop(listener);
     assert_eq!(conflicts(&sandbox, 0), json!([]));
     assert_eq!(sandbox.json("list")[0]["is_available"], true);
+}
+
+/// One process that has ports in every way, then ends its connection.
+const HOLDERS: &str = r"
+import socket, sys
+at = [int(port) for port in sys.argv[1:]]
+def tcp(family, address, port, listens=True):
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, port))
+    if listens: s.listen()
+    return s
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(('127.0.0.1', at[2]))
+kept = [tcp(socket.AF_INET, '0.0.0.0', at[0]), tcp(socket.AF_INET, '127.0.0.2', at[1]), udp]
+if socket.has_ipv6:
+    kept += [tcp(socket.AF_INET6, '::', at[3]), tcp(socket.AF_INET6, '::1', at[4])]
+listener = tcp(socket.AF_INET, '127.0.0.1', at[5])
+client = socket.create_connection(('127.0.0.1', at[5]))
+server, _ = listener.accept()
+listener.close()
+print('holding', flush=True)
+sys.stdin.readline()
+server.close(); client.close()
+print('closed', flush=True)
+sys.stdin.readline()
+";
+
+/// The sockets themselves, on every kind of address, are held against the list of holders in
+/// portbook-host: this is that `check` tells of them.
+#[test]
+fn every_kind_of_holder_is_told_and_no_wait_after_a_connection() {
+    let port = free_stretch(14);
+    let sandbox = Sandbox::looking_at_host();
+    sandbox.write("portbook.toml", ranges(port, 7));
+    sandbox.text("allocate openai_gpt-4 1-7");
+    let at: Vec<u16> = (0..6).map(|app| port + 2 * app).collect();
+    let mut holders = Command::new("python3")
+        .args(["-c", HOLDERS])
+        .args(at.iter().map(ToString::to_string))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = holders.stdin.take().unwrap();
+    let mut said = BufReader::new(holders.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "holding");
+
+    let found = conflicts(&sandbox, 1);
+    assert_eq!(each(&found, "port"), at.iter().collect::<Vec<_>>());
+    for conflict in found.as_array().unwrap() {
+        assert_eq!(conflict["kind"], "host-in-use");
+        let message = conflict["message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("pid {}", holders.id())),
+            "{message}"
+        );
+    }
+    let connection = found[5]["message"].as_str().unwrap();
+    assert!(
+        connection.contains("local end of a connection"),
+        "{connection}"
+    );
+
+    // Who closes first waits, and is nobody.
+    stdin.write_all(b"close\n").unwrap();
+    assert_eq!(said.next().unwrap().unwrap(), "closed");
+    let found = conflicts(&sandbox, 1);
+    assert_eq!(each(&found, "port"), at[..5].iter().collect::<Vec<_>>());
+    drop(stdin);
+    assert!(holders.wait().unwrap().success());
 }
 
 /// Runs `check` with these words where `DOCKER_HOST` names this engine.

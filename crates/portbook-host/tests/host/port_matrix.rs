@@ -1,8 +1,14 @@
-//! Every kind of socket that can have a port, on every kind of address: seen or rightly ignored.
+//! Every kind of socket that can have a port, on every kind of address: seen or rightly ignored, by
+//! eligibility and by name.
+//!
+//! Containers' ports and other networks are in portbook-cli/tests/engine.
 
 use std::thread;
 
-use portbook_model::Transport::{Tcp, Udp};
+use portbook_host::holders;
+use portbook_model::SocketUse::{self, Bound, Connected, Listening};
+use portbook_model::Transport::{self, Tcp, Udp};
+use portbook_model::{Holder, Port, PortSet};
 use rustix::fd::OwnedFd;
 use rustix::net::connect;
 
@@ -11,8 +17,8 @@ use crate::sockets::*;
 /// What is kept open, and the port that it is about.
 type Held = (Vec<OwnedFd>, u16);
 
-/// What a kind of holder is called, and how to be one.
-type Kind = (&'static str, fn(Place) -> Held);
+/// What a kind of holder is called, what a check says of it, and how to be one.
+type Kind = (&'static str, Transport, SocketUse, fn(Place) -> Held);
 
 fn one(socket: OwnedFd) -> Held {
     let port = port_of(&socket);
@@ -20,52 +26,64 @@ fn one(socket: OwnedFd) -> Held {
 }
 
 const SEEN: [Kind; 13] = [
-    ("TCP listener", |place| {
+    ("TCP listener", Tcp, Listening, |place| {
         one(listening(place, free_port(), Sharing::None))
     }),
-    ("TCP listener with SO_REUSEADDR", |place| {
+    ("TCP listener with SO_REUSEADDR", Tcp, Listening, |place| {
         one(listening(place, free_port(), Sharing::Address))
     }),
-    ("TCP listener with SO_REUSEPORT", |place| {
+    ("TCP listener with SO_REUSEPORT", Tcp, Listening, |place| {
         one(listening(place, free_port(), Sharing::Port))
     }),
-    ("TCP bound", |place| {
+    ("TCP bound", Tcp, Bound, |place| {
         one(bound(Tcp, place, free_port(), Sharing::None).unwrap())
     }),
-    ("TCP bound with SO_REUSEADDR", |place| {
+    ("TCP bound with SO_REUSEADDR", Tcp, Bound, |place| {
         one(bound(Tcp, place, free_port(), Sharing::Address).unwrap())
     }),
-    ("TCP bound with SO_REUSEPORT", |place| {
+    ("TCP bound with SO_REUSEPORT", Tcp, Bound, |place| {
         one(bound(Tcp, place, free_port(), Sharing::Port).unwrap())
     }),
-    ("UDP bound", |place| {
+    ("UDP bound", Udp, Listening, |place| {
         one(bound(Udp, place, free_port(), Sharing::None).unwrap())
     }),
-    ("UDP bound with SO_REUSEADDR", |place| {
+    ("UDP bound with SO_REUSEADDR", Udp, Listening, |place| {
         one(bound(Udp, place, free_port(), Sharing::Address).unwrap())
     }),
-    ("UDP bound with SO_REUSEPORT", |place| {
+    ("UDP bound with SO_REUSEPORT", Udp, Listening, |place| {
         one(bound(Udp, place, free_port(), Sharing::Port).unwrap())
     }),
-    ("UDP connected", |place| {
+    ("UDP connected", Udp, Connected, |place| {
         let socket = bound(Udp, place, 0, Sharing::None).unwrap();
         connect(&socket, &place.reached_at(9)).unwrap();
         one(socket)
     }),
-    ("local end of an outgoing connection", |place| {
-        let listener = listening(place, free_port(), Sharing::None);
-        let (client, server) = connection(&listener, place);
-        let port = port_of(&client);
-        (vec![client, server, listener], port)
-    }),
-    ("connection that outlives its listener", |place| {
-        let listener = listening(place, free_port(), Sharing::None);
-        let port = port_of(&listener);
-        let (client, server) = connection(&listener, place);
-        (vec![client, server], port)
-    }),
+    (
+        "local end of an outgoing connection",
+        Tcp,
+        Connected,
+        |place| {
+            let listener = listening(place, free_port(), Sharing::None);
+            let (client, server) = connection(&listener, place);
+            let port = port_of(&client);
+            (vec![client, server, listener], port)
+        },
+    ),
+    (
+        "connection that outlives its listener",
+        Tcp,
+        Connected,
+        |place| {
+            let listener = listening(place, free_port(), Sharing::None);
+            let port = port_of(&listener);
+            let (client, server) = connection(&listener, place);
+            (vec![client, server], port)
+        },
+    ),
     (
         "connection that outlives its listener with SO_REUSEADDR",
+        Tcp,
+        Connected,
         |place| {
             let listener = listening(place, free_port(), Sharing::Address);
             let port = port_of(&listener);
@@ -77,18 +95,76 @@ const SEEN: [Kind; 13] = [
 
 #[test]
 fn whoever_has_a_port_is_seen() {
-    for (kind, hold) in SEEN {
-        for place in PLACES.into_iter().filter(Place::is_here) {
+    for (kind, _, _, hold) in SEEN {
+        for place in places() {
             let (_held, port) = hold(place);
             assert!(in_use(port), "{kind} on {place:?} was not seen");
         }
     }
 }
 
+/// What `check` goes by: the process, and what it does with the port.
+#[test]
+fn whoever_has_a_port_is_named() {
+    for (kind, transport, usage, hold) in SEEN {
+        for place in places() {
+            let (_held, port) = hold(place);
+            let found = who_has(port);
+            // Older kernels do not list a socket that is bound and does nothing.
+            if found.is_empty() && usage == Bound && !lists_bound_sockets() {
+                continue;
+            }
+            assert_eq!(found, [(transport, usage)], "{kind} on {place:?}");
+        }
+    }
+}
+
+/// What this process does with a port. A stranger's connection may have the same number.
+fn who_has(port: u16) -> Vec<(Transport, SocketUse)> {
+    let port = Port::new(port).unwrap();
+    let found = holders(&PortSet::from_iter([port])).unwrap();
+    let is_ours = |holder: &&Holder| {
+        let process = holder.process.as_ref();
+        process.is_some_and(|process| process.pid == std::process::id())
+    };
+    found
+        .iter()
+        .filter(is_ours)
+        .map(|holder| (holder.transport, holder.usage))
+        .collect()
+}
+
+/// Linux does since 6.8.
+fn lists_bound_sockets() -> bool {
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(8))
+}
+
+/// A name that looks like a port is none: in the file system, or in the abstract.
+#[test]
+fn a_unix_socket_has_no_port() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    let port = free_port();
+    let address = SocketAddr::from_abstract_name(port.to_string()).unwrap();
+    let _abstract = UnixListener::bind_addr(&address).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let _named = UnixListener::bind(folder.path().join(port.to_string())).unwrap();
+    assert!(!in_use(port));
+    assert_eq!(who_has(port), []);
+}
+
 #[test]
 fn a_port_is_free_once_whoever_had_it_is_gone() {
-    for (kind, hold) in SEEN.into_iter().take(10) {
-        for place in PLACES.into_iter().filter(Place::is_here) {
+    for (kind, _, _, hold) in SEEN.into_iter().take(10) {
+        for place in places() {
             let (held, port) = hold(place);
             drop(held);
             assert!(!in_use(port), "{kind} on {place:?} left its port taken");
@@ -98,11 +174,12 @@ fn a_port_is_free_once_whoever_had_it_is_gone() {
 
 #[test]
 fn time_wait_alone_leaves_a_port_free() {
-    for place in PLACES.into_iter().filter(Place::is_here) {
+    for place in places() {
         let port = free_port();
         time_wait(place, port, Sharing::Address);
         assert!(bound(Tcp, place, port, Sharing::None).is_err(), "{place:?}");
         assert!(!in_use(port), "TIME_WAIT on {place:?} took its port");
+        assert_eq!(who_has(port), [], "TIME_WAIT on {place:?} is somebody");
         drop(listening(place, port, Sharing::Address));
     }
 }
@@ -127,7 +204,7 @@ fn time_wait_hides_nobody_who_is_there_too() {
 /// Linux keeps every server off such a port until the connections have ended.
 #[test]
 fn time_wait_of_a_socket_that_did_not_share_its_address_is_what_a_server_meets() {
-    for place in PLACES.into_iter().filter(Place::is_here) {
+    for place in places() {
         let port = free_port();
         time_wait(place, port, Sharing::None);
         let server_may = bound(Tcp, place, port, Sharing::Address).is_ok();

@@ -1,7 +1,7 @@
 //! Sockets of every kind that can have a port.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +29,26 @@ pub(crate) const PLACES: [Place; 5] = [
     v6(Ipv6Addr::LOCALHOST, false),
 ];
 
+/// [`PLACES`], as far as they are here, and single addresses: another one of loopback's, and a network
+/// card's where there is one that leads anywhere.
+pub(crate) fn places() -> impl Iterator<Item = Place> {
+    // Documentation's network (RFC 5737): connecting a UDP socket sends nothing, and tells the address
+    // that would be used.
+    let card = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect("192.0.2.1:9").and(socket.local_addr()))
+        .ok()
+        .and_then(|address| match address.ip() {
+            IpAddr::V4(address) => Some(v4(address)),
+            IpAddr::V6(_) => None,
+        });
+    let single = [v4(Ipv4Addr::new(127, 0, 0, 2))];
+    PLACES
+        .into_iter()
+        .filter(Place::is_here)
+        .chain(single)
+        .chain(card)
+}
+
 const fn v4(address: Ipv4Addr) -> Place {
     Place {
         address: IpAddr::V4(address),
@@ -51,8 +71,9 @@ impl Place {
     /// The address at which a client reaches it.
     pub(crate) fn reached_at(&self, port: u16) -> SocketAddr {
         let address = match self.address {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+            single => single,
         };
         SocketAddr::new(address, port)
     }
