@@ -3,7 +3,7 @@
 //! Nothing that lies in the file is trusted to be what this crate wrote: a value that no portbook
 //! writes is [`StoreError::Damaged`], with the row that it stands in.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use portbook_model::{
     Allocation, AppKey, AppNumber, AppRecord, BookId, Change, CommitId, FormerAllocation, Head,
@@ -11,7 +11,7 @@ use portbook_model::{
     PromiseFile, Recorded, Rest, Revision, Role, Source, Space, SpaceBook, Span, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, StoreError};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{CachedStatement, Connection, Params, Row, Rows, params};
 
 use crate::error::plain;
@@ -26,31 +26,37 @@ pub(crate) struct View<'a> {
     pub(crate) place: &'a Place,
 }
 
-/// The columns of an app with one of its ports, as [`View::records`] reads them: one row for each
-/// port, one for an app without.
-const APP_ROWS: &str = "
-    SELECT apps.id, identity, app_num, model, state, source, created_at, updated_at, expires_at, ttl,
-           former_ports, released_at, ports.port, ports.role, notes
-    FROM apps LEFT JOIN ports ON ports.app_id = apps.id AND ports.space = apps.space";
+/// A query for apps, whose columns are those that [`app_record`] reads.
+macro_rules! apps {
+    ($which:literal) => {
+        concat!(
+            "SELECT identity, app_num, spelling, ports, source, created_at, updated_at, expires_at, ttl, notes, released_at
+             FROM apps LEFT JOIN models USING (space, identity) WHERE space = ?1 AND ",
+            $which
+        )
+    };
+}
 
 /// What a value that makes no sense is, in words.
 type Nonsense = String;
 
 impl View<'_> {
     pub(crate) fn head(&self) -> Result<Head, StoreError> {
-        let sql = "SELECT book_id, revision, changed_at FROM head";
-        self.statement(sql)?
+        let sql = "SELECT id, revision, at FROM book LEFT JOIN changes
+                   ON revision = (SELECT max(revision) FROM changes)";
+        let mut statement = self.statement(sql)?;
+        let (book, revision, changed_at) = statement
             .query_row([], |row| {
-                Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                let revision: Option<i64> = row.get(1)?;
+                let changed_at: Option<i64> = row.get(2)?;
+                Ok((row.get(0)?, revision.unwrap_or(0), changed_at.unwrap_or(0)))
             })
-            .map_err(|error| self.failure(error))
-            .and_then(|(book, revision, changed_at)| {
-                Ok(Head {
-                    book: BookId(book),
-                    revision: self.sane("the head", revision_of(revision))?,
-                    changed_at: Timestamp::from_millis(changed_at),
-                })
-            })
+            .map_err(|error| self.failure(error))?;
+        Ok(Head {
+            book: BookId(book),
+            revision: self.sane("the last change", revision_of(revision))?,
+            changed_at: Timestamp::from_millis(changed_at),
+        })
     }
 
     pub(crate) fn changes_since(&self, after: Revision) -> Result<Vec<Recorded>, StoreError> {
@@ -94,7 +100,9 @@ impl View<'_> {
         let rests = "SELECT port, since, model, app_num FROM rests WHERE space = ?1 AND since > ?2";
         self.each(rests, params![name, released_after.millis()], |row| {
             let (port, rest) = self.sane("a row of rests", rest(row))?;
-            book.rests.insert(port, rest);
+            if !book.taken.contains(port) {
+                book.rests.insert(port, rest);
+            }
             Ok(())
         })?;
         Ok(book)
@@ -115,8 +123,11 @@ impl View<'_> {
             }
         }
         const OWNERS: &str = "
-            SELECT port, role, model, app_num FROM ports LEFT JOIN apps ON apps.id = app_id
-            WHERE ports.space = ?1";
+            SELECT port, role, spelling, apps.app_num
+            FROM ports
+            LEFT JOIN apps USING (space, app_num, identity)
+            LEFT JOIN models USING (space, identity)
+            WHERE space = ?1";
         let mut own = |row: &Row<'_>| {
             let (port, owner) = self.sane("a row of ports", owner(row))?;
             book.owners.insert(port, owner);
@@ -132,33 +143,30 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Every row of a model has the spelling of the first, so any will do.
     fn model_as_first_spelt(
         &self,
         space: &Space,
         model: &Model,
     ) -> Result<Option<Model>, StoreError> {
-        const SPELLING: &str = "SELECT model FROM apps WHERE space = ?1 AND identity = ?2 LIMIT 1";
+        let sql = "SELECT spelling FROM models WHERE space = ?1 AND identity = ?2";
         let mut found = None;
-        let values = params![space.as_str(), model.identity()];
-        self.each(SPELLING, values, |row| {
-            let model = column::<String>(row, 0).and_then(|name| sensible(Model::new(&name)));
-            found = Some(self.sane("a row of apps", model)?);
+        self.each(sql, params![space.as_str(), model.identity()], |row| {
+            found = Some(self.sane("a row of models", model_of(row))?);
             Ok(())
         })?;
         Ok(found)
     }
 
     pub(crate) fn app(&self, space: &Space, app: &AppKey) -> Result<Option<AppRecord>, StoreError> {
-        let sql = format!("{APP_ROWS} WHERE apps.space = ?1 AND identity = ?2 AND app_num = ?3");
+        let sql = apps!("app_num = ?2 AND identity = ?3");
+        let values = params![space.as_str(), app.number.get(), app.model.identity()];
         let mut found = None;
-        let values = params![space.as_str(), app.model.identity(), app.number.get()];
-        self.records(&sql, values, |record| found = Some(record))?;
+        self.records(space, sql, values, |record| found = Some(record))?;
         Ok(found)
     }
 
     pub(crate) fn allocations(&self, filter: &Filter) -> Result<Vec<Allocation>, StoreError> {
-        let identity = filter.models.as_ref().and_then(only_identity);
+        let space = filter.space.as_str();
         let mut held = Vec::new();
         let mut keep = |record| {
             if let AppRecord::Held(allocation) = record
@@ -167,23 +175,22 @@ impl View<'_> {
                 held.push(allocation);
             }
         };
-        let order = "AND state = 'held' ORDER BY identity, app_num";
-        match identity {
+        match filter.models.as_ref().and_then(only_identity) {
             Some(identity) => {
-                let sql = format!("{APP_ROWS} WHERE apps.space = ?1 AND identity = ?2 {order}");
-                self.records(&sql, params![filter.space.as_str(), identity], &mut keep)?;
+                let sql = apps!("identity = ?2 AND released_at IS NULL ORDER BY app_num");
+                self.records(&filter.space, sql, params![space, identity], &mut keep)?;
             }
             None => {
-                let sql = format!("{APP_ROWS} WHERE apps.space = ?1 {order}");
-                self.records(&sql, params![filter.space.as_str()], &mut keep)?;
+                let sql = apps!("released_at IS NULL ORDER BY identity, app_num");
+                self.records(&filter.space, sql, params![space], &mut keep)?;
             }
         }
         Ok(held)
     }
 
     pub(crate) fn lapsed(&self, now: Timestamp) -> Result<Vec<(Space, AppKey)>, StoreError> {
-        let sql = "SELECT space, model, app_num FROM apps
-                   WHERE expires_at IS NOT NULL AND expires_at <= ?1 AND state = 'held'
+        let sql = "SELECT space, spelling, app_num FROM apps JOIN models USING (space, identity)
+                   WHERE expires_at IS NOT NULL AND expires_at <= ?1
                    ORDER BY expires_at";
         let mut lapsed = Vec::new();
         self.each(sql, params![now.millis()], |row| {
@@ -204,13 +211,12 @@ impl View<'_> {
         // From the newest back, so that the end of a long history costs only its end.
         let sql = "SELECT revision, commit_id, at, actor, space, payload
                    FROM changes
-                   WHERE space = ?1 AND (?2 IS NULL OR identity = ?2) AND (?3 IS NULL OR app_num = ?3)
+                   WHERE space = ?1 AND (?2 IS NULL OR json_extract(payload, '$.app_num') = ?2)
                    ORDER BY revision DESC";
-        let identity = of.models.as_ref().and_then(only_identity);
         let number = of.number.map(AppNumber::get);
         let mut statement = self.statement(sql)?;
         let mut rows = statement
-            .query(params![of.space.as_str(), identity, number])
+            .query(params![of.space.as_str(), number])
             .map_err(|error| self.failure(error))?;
         let mut recorded = Vec::new();
         while recorded.len() < last {
@@ -243,46 +249,61 @@ impl View<'_> {
     }
 
     pub(crate) fn models(&self, space: &Space) -> Result<Vec<Model>, StoreError> {
-        // No row of `apps` is ever removed, so ids grow in the order in which apps became known.
-        let sql = "SELECT model FROM apps JOIN (
-                       SELECT min(id) AS first FROM apps WHERE space = ?1 GROUP BY identity
-                   ) ON id = first ORDER BY first";
+        let sql = "SELECT spelling FROM models WHERE space = ?1 ORDER BY place";
         let mut models = Vec::new();
         self.each(sql, params![space.as_str()], |row| {
-            let model = column(row, 0).and_then(|name: String| sensible(Model::new(&name)));
-            models.push(self.sane("a row of apps", model)?);
+            models.push(self.sane("a row of models", model_of(row))?);
             Ok(())
         })?;
         Ok(models)
     }
 
-    /// Calls `take` with each app of [`APP_ROWS`]; an app's rows have to lie together.
+    /// Calls `take` with each app of a query by [`apps!`].
     fn records(
         &self,
+        space: &Space,
         sql: &str,
         values: impl Params,
         mut take: impl FnMut(AppRecord),
     ) -> Result<(), StoreError> {
-        let mut current: Option<(i64, AppRecord)> = None;
         self.each(sql, values, |row| {
-            let id: i64 = self.sane("a row of apps", column(row, 0))?;
-            let described = || format!("the row {id} of apps");
-            if current.as_ref().is_none_or(|(last, _)| *last != id) {
-                let record = self.sane(described(), app_record(row))?;
-                if let Some((_, done)) = current.replace((id, record)) {
-                    take(done);
-                }
+            let (mut record, listed) = self.sane(AppRow(row), app_record(row))?;
+            if let AppRecord::Held(allocation) = &mut record {
+                let ports = self.listed_ports(space, &allocation.app, &listed)?;
+                allocation.ports = self.sane(AppRow(row), ports)?;
             }
-            if let Some((_, AppRecord::Held(allocation))) = &mut current {
-                let (role, port) = self.sane(described(), port_and_role(row))?;
-                allocation.ports.insert(role, port);
-            }
+            take(record);
             Ok(())
-        })?;
-        if let Some((_, done)) = current {
-            take(done);
+        })
+    }
+
+    /// The ports that an app's row lists, with their roles: what is listed counts only where the
+    /// port's row names the app, too.
+    fn listed_ports(
+        &self,
+        space: &Space,
+        app: &AppKey,
+        listed: &[Port],
+    ) -> Result<Result<Ports, Nonsense>, StoreError> {
+        let sql = "SELECT identity, app_num, role FROM ports WHERE space = ?1 AND port = ?2";
+        let mut statement = self.statement(sql)?;
+        let mut ports = Ports::new();
+        for port in listed {
+            let mut rows = statement
+                .query(params![space.as_str(), port.get()])
+                .map_err(|error| self.failure(error))?;
+            let role = match self.next(&mut rows)? {
+                Some(row) => role_for(row, app),
+                None => Err("nobody has it".to_owned()),
+            };
+            match role {
+                Ok(role) => ports.insert(role, *port),
+                Err(nonsense) => {
+                    return Ok(Err(format!("it lists the port {port}, but {nonsense}")));
+                }
+            };
         }
-        Ok(())
+        Ok(Ok(ports))
     }
 
     fn change(&self, row: &Row<'_>) -> Result<Recorded, StoreError> {
@@ -323,6 +344,18 @@ impl View<'_> {
 
     fn sane<T>(&self, row: impl Display, value: Result<T, Nonsense>) -> Result<T, StoreError> {
         value.map_err(|nonsense| self.place.damaged(format!("{row}: {nonsense}")))
+    }
+}
+
+/// A value of whatever type.
+pub(crate) fn shown(row: &Row<'_>, index: usize) -> String {
+    match row.get_ref(index) {
+        Ok(ValueRef::Null) => "NULL".to_owned(),
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        Ok(ValueRef::Real(number)) => number.to_string(),
+        Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        Ok(ValueRef::Blob(blob)) => format!("{} bytes", blob.len()),
+        Err(error) => plain(&error),
     }
 }
 
@@ -368,11 +401,25 @@ fn app_key(row: &Row<'_>, index: usize) -> Result<AppKey, Nonsense> {
     ))
 }
 
-/// What one of [`APP_ROWS`] says of the app itself.
-fn app_record(row: &Row<'_>) -> Result<AppRecord, Nonsense> {
-    let identity: String = column(row, 1)?;
-    let number: i64 = column(row, 2)?;
-    let model: String = column(row, 3)?;
+/// A row of a query by [`apps!`], for messages.
+struct AppRow<'a, 'b>(&'a Row<'b>);
+
+impl Display for AppRow<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (identity, number) = (shown(self.0, 0), shown(self.0, 1));
+        write!(f, "the row of {identity}/app{number} in apps")
+    }
+}
+
+/// What a row of a query by [`apps!`] says.
+///
+/// A held app's ports are still to be found: those are listed beside it.
+fn app_record(row: &Row<'_>) -> Result<(AppRecord, Vec<Port>), Nonsense> {
+    let identity: String = column(row, 0)?;
+    let number: i64 = column(row, 1)?;
+    let Some(model) = column::<Option<String>>(row, 2)? else {
+        return Err("its model is not among the models".to_owned());
+    };
     let app = AppKey::new(
         sensible(Model::new(&model))?,
         sensible(AppNumber::try_from(number))?,
@@ -383,52 +430,62 @@ fn app_record(row: &Row<'_>) -> Result<AppRecord, Nonsense> {
             app.model.identity()
         ));
     }
-    let state: String = column(row, 4)?;
-    match state.as_str() {
-        "held" => Ok(AppRecord::Held(Allocation {
+    let list: String = column(row, 3)?;
+    if let Some(released_at) = column(row, 10)? {
+        let former = FormerAllocation {
             app,
-            ports: Ports::new(),
-            source: source(row)?,
-            created_at: Timestamp::from_millis(column(row, 6)?),
-            updated_at: Timestamp::from_millis(column(row, 7)?),
-            lease: lease(row)?,
-            notes: match column::<Option<String>>(row, 14)? {
-                Some(notes) => json(&notes)?,
-                None => Notes::default(),
-            },
-        })),
-        "former" => Ok(AppRecord::Former(FormerAllocation {
-            app,
-            ports: json(&column::<String>(row, 10)?)?,
-            released_at: Timestamp::from_millis(column(row, 11)?),
-        })),
-        other => Err(format!("its state is `{other}`")),
+            ports: json(&list)?,
+            released_at: Timestamp::from_millis(released_at),
+        };
+        return Ok((AppRecord::Former(former), Vec::new()));
     }
+    let listed: Vec<Port> = json(&list)?;
+    if listed.is_empty() {
+        return Err("it is said to hold ports, and lists none".to_owned());
+    }
+    let created_at = column(row, 5)?;
+    let held = Allocation {
+        app,
+        ports: Ports::new(),
+        source: source(row)?,
+        created_at: Timestamp::from_millis(created_at),
+        updated_at: Timestamp::from_millis(column::<Option<i64>>(row, 6)?.unwrap_or(created_at)),
+        lease: lease(row)?,
+        notes: match column::<Option<String>>(row, 9)? {
+            Some(notes) => json(&notes)?,
+            None => Notes::default(),
+        },
+    };
+    Ok((AppRecord::Held(held), listed))
 }
 
 fn source(row: &Row<'_>) -> Result<Source, Nonsense> {
-    let name: String = column(row, 5)?;
+    let name: String = column(row, 4)?;
     Source::from_name(&name).ok_or_else(|| format!("its source is `{name}`"))
 }
 
 fn lease(row: &Row<'_>) -> Result<Option<Lease>, Nonsense> {
-    let Some(expires_at) = column(row, 8)? else {
+    let Some(expires_at) = column(row, 7)? else {
         return Ok(None);
     };
-    let ttl: i64 = column(row, 9)?;
+    let ttl: i64 = column(row, 8)?;
     Ok(Some(Lease {
         expires_at: Timestamp::from_millis(expires_at),
         ttl: Span::from_millis(sensible(u64::try_from(ttl))?),
     }))
 }
 
-/// What one of [`APP_ROWS`] says of one port of a held app.
-fn port_and_role(row: &Row<'_>) -> Result<(Role, Port), Nonsense> {
-    let Some(port) = column::<Option<i64>>(row, 12)? else {
-        return Err("it is said to hold ports, and has none".to_owned());
-    };
-    let role: String = column(row, 13)?;
-    Ok((sensible(Role::new(&role))?, sensible(Port::try_from(port))?))
+/// The role for which a row of ports (identity, app_num, role) gives a port to the app.
+fn role_for(row: &Row<'_>, app: &AppKey) -> Result<Role, Nonsense> {
+    let (identity, number): (String, i64) = (column(row, 0)?, column(row, 1)?);
+    if identity != app.model.identity() || number != i64::from(app.number.get()) {
+        return Err(format!("{identity}/app{number} has it"));
+    }
+    sensible(Role::new(&column::<String>(row, 2)?))
+}
+
+fn model_of(row: &Row<'_>) -> Result<Model, Nonsense> {
+    sensible(Model::new(&column::<String>(row, 0)?))
 }
 
 fn owner(row: &Row<'_>) -> Result<(Port, Owner), Nonsense> {

@@ -5,10 +5,10 @@
 //! refused.
 
 use portbook_model::{
-    Actor, AppKey, Batch, Change, Lease, Pool, Port, Ports, PromiseFile, Revision, Role, Source,
-    Space, SpaceChange, Timestamp,
+    AppKey, Batch, Change, CommitId, Lease, Notes, Pool, Port, Ports, PromiseFile, Revision, Role,
+    Source, Space, SpaceChange, Timestamp,
 };
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
 use crate::error::plain;
 
@@ -41,51 +41,28 @@ fn violates_key(error: &rusqlite::Error) -> bool {
 
 /// Writes a batch inside the transaction that is open, if the book is still at `expected`.
 ///
-/// The head comes first: a plan on an old book is merely stale, whatever else is wrong with it.
+/// That comes first: a plan on an old book is merely stale, whatever else is wrong with it. Once the
+/// transaction writes, nobody else can, so the book stays where it was found.
 pub(crate) fn write(sqlite: &Connection, expected: Revision, batch: &Batch) -> Result<(), Refused> {
+    let (last, changed_at) = sqlite
+        .prepare_cached("SELECT revision, at FROM changes ORDER BY revision DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or((0, i64::MIN));
     // A revision that SQLite cannot hold is not the book's.
-    let first = i64::try_from(expected.0).map_err(|_| Refused::Stale)?;
-    let last = i64::try_from(expected.after(batch.changes.len()).0).map_err(|_| Refused::Stale)?;
-    let moved = sqlite
-        .prepare_cached(
-            "UPDATE head SET revision = ?1, changed_at = max(changed_at, ?2) WHERE revision = ?3",
-        )?
-        .execute(params![last, batch.at.millis(), first])?;
-    if moved != 1 {
+    if i64::try_from(expected.0) != Ok(last) {
         return Err(Refused::Stale);
     }
-    for (revision, SpaceChange { space, by, change }) in (first + 1..).zip(&batch.changes) {
-        let rows = SpaceRows {
-            sqlite,
-            space,
-            at: batch.at,
-        };
-        rows.apply(change)?;
-        record(sqlite, revision, batch, (space, by), change)?;
+    let mut rows = Rows::new(
+        sqlite,
+        last,
+        batch.at.max(Timestamp::from_millis(changed_at)),
+    )?;
+    for step in &batch.changes {
+        rows.revision += 1;
+        rows.apply(&step.space, &step.change)?;
+        rows.record(batch.commit, step)?;
     }
-    Ok(())
-}
-
-fn record(
-    sqlite: &Connection,
-    revision: i64,
-    batch: &Batch,
-    (space, by): (&Space, &Actor),
-    change: &Change,
-) -> Result<(), Refused> {
-    let app = change.app();
-    sqlite
-        .prepare_cached("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-        .execute(params![
-            revision,
-            batch.commit.0,
-            batch.at.millis(),
-            by.as_str(),
-            space.as_str(),
-            app.map(|app| app.model.identity()),
-            app.map(|app| app.number.get()),
-            json(change)?,
-        ])?;
     Ok(())
 }
 
@@ -101,20 +78,77 @@ fn expect_one(rows: usize, otherwise: impl FnOnce() -> String) -> Result<(), Ref
     }
 }
 
+/// Which ports these are, for an app's row. Their roles are in the rows of ports.
+fn listed(ports: &Ports) -> Result<String, Refused> {
+    json(&ports.values().collect::<Vec<_>>())
+}
+
+/// Ports that an app has, and further ones in roles that it has none for.
+fn joined(app: &AppKey, mut held: Ports, further: &Ports) -> Result<Ports, Refused> {
+    for (role, port) in further {
+        if let Some(other) = held.insert(role.clone(), *port) {
+            return Err(Refused::Duplicate(format!(
+                "{app} cannot have {port} as its {role}: it has {other} already"
+            )));
+        }
+    }
+    Ok(held)
+}
+
 fn end_of(lease: Option<Lease>) -> (Option<i64>, Option<i64>) {
     let ttl = |lease: Lease| i64::try_from(lease.ttl.duration().as_millis()).unwrap_or(i64::MAX);
     (lease.map(|lease| lease.expires_at.millis()), lease.map(ttl))
 }
 
-/// The rows of one space, at the moment of the batch.
-struct SpaceRows<'a> {
-    sqlite: &'a Connection,
-    space: &'a Space,
-    at: Timestamp,
+fn expect_held(rows: usize, app: &AppKey) -> Result<(), Refused> {
+    expect_one(rows, || format!("{app} holds no ports"))
 }
 
-impl SpaceRows<'_> {
-    fn apply(&self, change: &Change) -> Result<(), Refused> {
+/// The rows of a book, as one batch changes them.
+struct Rows<'a> {
+    sqlite: &'a Connection,
+    revision: i64,
+    at: Timestamp,
+    // What nearly every change needs, looked up once for the batch.
+    spell: CachedStatement<'a>,
+    hold: CachedStatement<'a>,
+    claim: CachedStatement<'a>,
+    record: CachedStatement<'a>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(sqlite: &'a Connection, revision: i64, at: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sqlite,
+            revision,
+            at,
+            spell: sqlite.prepare_cached("INSERT OR IGNORE INTO models VALUES (?1, ?2, ?3, ?4)")?,
+            hold: sqlite.prepare_cached(
+                "INSERT INTO apps (space, app_num, identity, ports, source, created_at, updated_at, expires_at, ttl)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, ?6), ?8, ?9)
+                 ON CONFLICT (space, app_num, identity) DO UPDATE
+                 SET ports = ?4, source = ?5, created_at = ?6, updated_at = nullif(?7, ?6), expires_at = ?8, ttl = ?9,
+                     released_at = NULL
+                 WHERE released_at IS NOT NULL",
+            )?,
+            claim: sqlite.prepare_cached("INSERT INTO ports VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            record: sqlite.prepare_cached("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?,
+        })
+    }
+
+    fn record(&mut self, commit: CommitId, step: &SpaceChange) -> Result<(), Refused> {
+        self.record.execute(params![
+            self.revision,
+            commit.0,
+            self.at.millis(),
+            step.by.as_str(),
+            step.space.as_str(),
+            json(&step.change)?,
+        ])?;
+        Ok(())
+    }
+
+    fn apply(&mut self, space: &Space, change: &Change) -> Result<(), Refused> {
         match change {
             Change::Allocated {
                 app,
@@ -124,154 +158,166 @@ impl SpaceRows<'_> {
                 lease,
             } => {
                 let created_at = created_at.unwrap_or(self.at);
-                let id = self.hold(app, *source, created_at, *lease)?;
-                self.claim(app, id, ports)
+                self.hold(space, app, ports, *source, created_at, *lease)?;
+                self.claim(space, app, ports)
             }
             Change::Extended { app, ports } => {
-                let id = self.held(app)?;
-                self.sqlite
-                    .prepare_cached("UPDATE apps SET updated_at = ?1 WHERE id = ?2")?
-                    .execute(params![self.at.millis(), id])?;
-                self.claim(app, id, ports)
+                let held = joined(app, self.held(space, app)?, ports)?;
+                self.list(space, app, &held)?;
+                self.claim(space, app, ports)
             }
-            Change::Released { app, ports, .. } => self.release(app, ports),
-            Change::Renewed { app, lease } => self.renew(app, *lease),
-            Change::Noted { app, notes } => {
-                let id = self.held(app)?;
-                let notes = (!notes.is_empty()).then(|| json(notes)).transpose()?;
-                self.sqlite
-                    .prepare_cached("UPDATE apps SET notes = ?1, updated_at = ?2 WHERE id = ?3")?
-                    .execute(params![notes, self.at.millis(), id])?;
-                Ok(())
-            }
+            Change::Released { app, ports, .. } => self.release(space, app, ports),
+            Change::Renewed { app, lease } => self.renew(space, app, *lease),
+            Change::Noted { app, notes } => self.note(space, app, notes),
             Change::Moved { app, from, to, .. } => {
-                let id = self.held(app)?;
-                self.vacate(app, id, from)?;
-                self.sqlite
-                    .prepare_cached("UPDATE apps SET updated_at = ?1 WHERE id = ?2")?
-                    .execute(params![self.at.millis(), id])?;
-                self.claim(app, id, to)
+                let mut held = self.held(space, app)?;
+                held.retain(|role, port| from.get(role) != Some(port));
+                self.list(space, app, &joined(app, held, to)?)?;
+                self.vacate(space, app, from)?;
+                self.claim(space, app, to)
             }
-            Change::Promised { file } => self.promise(file),
+            Change::Promised { file } => self.promise(space, file),
             Change::Unpromised { source } => {
                 let gone = self
                     .sqlite
                     .prepare_cached("DELETE FROM promise_files WHERE space = ?1 AND source = ?2")?
-                    .execute(params![self.space.as_str(), source])?;
+                    .execute(params![space.as_str(), source])?;
                 expect_one(gone, || format!("no file {source} is known"))
             }
-            Change::PoolAdded { pool } => self.add_pool(pool),
+            Change::PoolAdded { pool } => self.add_pool(space, pool),
             Change::PoolRemoved { pool } => {
                 let gone = self
                     .sqlite
                     .prepare_cached("DELETE FROM pools WHERE space = ?1 AND name = ?2")?
-                    .execute(params![self.space.as_str(), pool.name.as_str()])?;
+                    .execute(params![space.as_str(), pool.name.as_str()])?;
                 expect_one(gone, || format!("there is no pool `{}`", pool.name))
             }
         }
     }
 
-    /// Makes the app one that holds ports, and says which row is its. Most apps are new, so that is
-    /// tried first; one that comes back has a row already.
+    /// Makes the app one that holds ports: it is new, or comes back.
     fn hold(
-        &self,
+        &mut self,
+        space: &Space,
         app: &AppKey,
+        ports: &Ports,
         source: Source,
         created_at: Timestamp,
         lease: Option<Lease>,
-    ) -> Result<i64, Refused> {
-        let (expires_at, ttl) = end_of(lease);
-        let values = params![
-            self.space.as_str(),
+    ) -> Result<(), Refused> {
+        self.spell.execute(params![
+            space.as_str(),
             app.model.identity(),
-            app.number.get(),
             app.model.spelling(),
+            self.revision,
+        ])?;
+        let (expires_at, ttl) = end_of(lease);
+        let held = self.hold.execute(params![
+            space.as_str(),
+            app.number.get(),
+            app.model.identity(),
+            listed(ports)?,
             source.as_str(),
             created_at.millis(),
             self.at.millis(),
             expires_at,
             ttl,
-        ];
-        let new = self
-            .sqlite
-            .prepare_cached(
-                "INSERT INTO apps (space, identity, app_num, model, state, source, created_at, updated_at, expires_at, ttl)
-                 VALUES (?1, ?2, ?3, ?4, 'held', ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(values);
-        match new {
-            Ok(_) => return Ok(self.sqlite.last_insert_rowid()),
-            Err(error) if violates_key(&error) => {}
-            Err(error) => return Err(error.into()),
+        ])?;
+        expect_one(held, || format!("{app} has an allocation already"))
+    }
+
+    /// What an app holds by the rows of ports; in the middle of a batch that may be nothing for now.
+    fn held(&self, space: &Space, app: &AppKey) -> Result<Ports, Refused> {
+        let mut statement = self.sqlite.prepare_cached(
+            "SELECT role, port
+             FROM apps
+             LEFT JOIN json_each(apps.ports) AS listed
+             LEFT JOIN ports ON ports.space = apps.space AND ports.port = listed.value
+                 AND ports.app_num = apps.app_num AND ports.identity = apps.identity
+             WHERE apps.space = ?1 AND apps.app_num = ?2 AND apps.identity = ?3 AND released_at IS NULL",
+        )?;
+        let values = params![space.as_str(), app.number.get(), app.model.identity()];
+        let mut rows = statement.query(values)?;
+        let (mut held, mut is_held) = (Ports::new(), false);
+        while let Some(row) = rows.next()? {
+            is_held = true;
+            let (Some(role), Some(port)) = (row.get::<_, Option<String>>(0)?, row.get(1)?) else {
+                continue;
+            };
+            let unwritable = || Refused::Unwritable(format!("{app} holds {port} as its {role}"));
+            let (role, port) = Role::new(&role)
+                .ok()
+                .zip(Port::new(port))
+                .ok_or_else(unwritable)?;
+            held.insert(role, port);
         }
-        let returned = self
+        expect_held(usize::from(is_held), app)?;
+        Ok(held)
+    }
+
+    /// Lists the ports that an app holds from now on.
+    fn list(&self, space: &Space, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
+        let rows = self
             .sqlite
             .prepare_cached(
-                "UPDATE apps SET model = ?4, state = 'held', source = ?5, created_at = ?6, updated_at = ?7,
-                     expires_at = ?8, ttl = ?9, former_ports = NULL, released_at = NULL
-                 WHERE space = ?1 AND identity = ?2 AND app_num = ?3 AND state = 'former'",
+                "UPDATE apps SET ports = ?4, updated_at = ?5
+                 WHERE space = ?1 AND app_num = ?2 AND identity = ?3 AND released_at IS NULL",
             )?
-            .execute(values)?;
-        expect_one(returned, || format!("{app} has an allocation already"))?;
-        self.held(app)
+            .execute(params![
+                space.as_str(),
+                app.number.get(),
+                app.model.identity(),
+                listed(ports)?,
+                self.at.millis(),
+            ])?;
+        expect_held(rows, app)
     }
 
-    /// The row of an app that holds ports.
-    fn held(&self, app: &AppKey) -> Result<i64, Refused> {
-        self.sqlite
-            .prepare_cached(
-                "SELECT id FROM apps WHERE space = ?1 AND identity = ?2 AND app_num = ?3 AND state = 'held'",
-            )?
-            .query_row(
-                params![self.space.as_str(), app.model.identity(), app.number.get()],
-                |row| row.get(0),
-            )
-            .optional()?
-            .ok_or_else(|| Refused::Duplicate(format!("{app} holds no ports")))
-    }
-
-    fn claim(&self, app: &AppKey, id: i64, ports: &Ports) -> Result<(), Refused> {
+    fn claim(&mut self, space: &Space, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
         for (role, port) in ports {
-            let claimed = self
-                .sqlite
-                .prepare_cached(
-                    "INSERT INTO ports (space, port, app_id, role) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![self.space.as_str(), port.get(), id, role.as_str()]);
+            let claimed = self.claim.execute(params![
+                space.as_str(),
+                port.get(),
+                app.number.get(),
+                app.model.identity(),
+                role.as_str(),
+            ]);
             claimed.map_err(|error| match violates_key(&error) {
-                true => Refused::Duplicate(self.why_not(app, role, *port)),
+                true => Refused::Duplicate(self.why_not(space, *port)),
                 false => error.into(),
             })?;
-            self.sqlite
-                .prepare_cached("DELETE FROM rests WHERE space = ?1 AND port = ?2")?
-                .execute(params![self.space.as_str(), port.get()])?;
         }
         Ok(())
     }
 
-    /// Why the keys refused a port.
-    fn why_not(&self, app: &AppKey, role: &Role, port: Port) -> String {
+    /// Why the key refused a port.
+    fn why_not(&self, space: &Space, port: Port) -> String {
         let owner: rusqlite::Result<String> = self.sqlite.query_row(
-            "SELECT model || '/app' || app_num FROM ports JOIN apps ON apps.id = app_id
-             WHERE ports.space = ?1 AND port = ?2",
-            params![self.space.as_str(), port.get()],
+            "SELECT identity || '/app' || app_num FROM ports WHERE space = ?1 AND port = ?2",
+            params![space.as_str(), port.get()],
             |row| row.get(0),
         );
         match owner {
             Ok(owner) => format!("port {port} belongs to {owner} already"),
-            Err(_) => format!("{app} cannot have {port} as its {role}: it has another already"),
+            Err(_) => format!("port {port} cannot be given out"),
         }
     }
 
     /// Takes some of an app's ports away.
-    fn vacate(&self, app: &AppKey, id: i64, ports: &Ports) -> Result<(), Refused> {
+    fn vacate(&self, space: &Space, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
         for (role, port) in ports {
             let gone = self
                 .sqlite
                 .prepare_cached(
-                    "DELETE FROM ports WHERE space = ?1 AND port = ?2 AND app_id = ?3 AND role = ?4",
+                    "DELETE FROM ports WHERE space = ?1 AND port = ?2 AND identity = ?3 AND app_num = ?4 AND role = ?5",
                 )?
-                .execute(params![self.space.as_str(), port.get(), id, role.as_str()])?;
+                .execute(params![
+                    space.as_str(),
+                    port.get(),
+                    app.model.identity(),
+                    app.number.get(),
+                    role.as_str(),
+                ])?;
             expect_one(gone, || format!("{app} does not hold {port} as its {role}"))?;
             self.sqlite
                 .prepare_cached(
@@ -280,7 +326,7 @@ impl SpaceRows<'_> {
                      SET since = excluded.since, model = excluded.model, app_num = excluded.app_num",
                 )?
                 .execute(params![
-                    self.space.as_str(),
+                    space.as_str(),
                     port.get(),
                     self.at.millis(),
                     app.model.spelling(),
@@ -291,53 +337,66 @@ impl SpaceRows<'_> {
     }
 
     /// Takes away what the app holds, and nothing else.
-    fn release(&self, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
-        let id = self.held(app)?;
-        self.vacate(app, id, ports)?;
-        let left = self
-            .sqlite
-            .prepare_cached("SELECT 1 FROM ports WHERE app_id = ?1")?
-            .exists(params![id])?;
-        if left {
+    fn release(&self, space: &Space, app: &AppKey, ports: &Ports) -> Result<(), Refused> {
+        if self.held(space, app)? != *ports {
             return Err(Refused::Duplicate(format!(
-                "{app} holds more ports than it gives back"
+                "{app} does not hold just the ports that it gives back"
             )));
         }
+        self.vacate(space, app, ports)?;
         self.sqlite
             .prepare_cached(
-                "UPDATE apps SET model = ?1, state = 'former', former_ports = ?2, released_at = ?3, updated_at = ?3,
-                     expires_at = NULL, ttl = NULL, notes = NULL
-                 WHERE id = ?4",
+                "UPDATE apps SET ports = ?4, released_at = ?5, updated_at = ?5, expires_at = NULL, ttl = NULL, notes = NULL
+                 WHERE space = ?1 AND app_num = ?2 AND identity = ?3",
             )?
             .execute(params![
-                app.model.spelling(),
+                space.as_str(),
+                app.number.get(),
+                app.model.identity(),
                 json(ports)?,
                 self.at.millis(),
-                id,
             ])?;
         Ok(())
     }
 
-    fn renew(&self, app: &AppKey, lease: Lease) -> Result<(), Refused> {
+    fn renew(&self, space: &Space, app: &AppKey, lease: Lease) -> Result<(), Refused> {
         let (expires_at, ttl) = end_of(Some(lease));
         let renewed = self
             .sqlite
             .prepare_cached(
                 "UPDATE apps SET expires_at = ?4, ttl = ?5, updated_at = ?6
-                 WHERE space = ?1 AND identity = ?2 AND app_num = ?3 AND state = 'held'",
+                 WHERE space = ?1 AND app_num = ?2 AND identity = ?3 AND released_at IS NULL",
             )?
             .execute(params![
-                self.space.as_str(),
-                app.model.identity(),
+                space.as_str(),
                 app.number.get(),
+                app.model.identity(),
                 expires_at,
                 ttl,
                 self.at.millis(),
             ])?;
-        expect_one(renewed, || format!("{app} holds no ports"))
+        expect_held(renewed, app)
     }
 
-    fn promise(&self, file: &PromiseFile) -> Result<(), Refused> {
+    fn note(&self, space: &Space, app: &AppKey, notes: &Notes) -> Result<(), Refused> {
+        let notes = (!notes.is_empty()).then(|| json(notes)).transpose()?;
+        let noted = self
+            .sqlite
+            .prepare_cached(
+                "UPDATE apps SET notes = ?4, updated_at = ?5
+                 WHERE space = ?1 AND app_num = ?2 AND identity = ?3 AND released_at IS NULL",
+            )?
+            .execute(params![
+                space.as_str(),
+                app.number.get(),
+                app.model.identity(),
+                notes,
+                self.at.millis(),
+            ])?;
+        expect_held(noted, app)
+    }
+
+    fn promise(&self, space: &Space, file: &PromiseFile) -> Result<(), Refused> {
         self.sqlite
             .prepare_cached(
                 "INSERT INTO promise_files (space, source, digest, promises) VALUES (?1, ?2, ?3, ?4)
@@ -345,7 +404,7 @@ impl SpaceRows<'_> {
                  SET digest = excluded.digest, promises = excluded.promises",
             )?
             .execute(params![
-                self.space.as_str(),
+                space.as_str(),
                 file.source,
                 file.digest,
                 json(&file.promises)?,
@@ -353,14 +412,14 @@ impl SpaceRows<'_> {
         Ok(())
     }
 
-    fn add_pool(&self, pool: &Pool) -> Result<(), Refused> {
+    fn add_pool(&self, space: &Space, pool: &Pool) -> Result<(), Refused> {
         let added = self
             .sqlite
             .prepare_cached(
                 "INSERT INTO pools (space, name, first_port, last_port, models) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![
-                self.space.as_str(),
+                space.as_str(),
                 pool.name.as_str(),
                 pool.ports.first().get(),
                 pool.ports.last().get(),

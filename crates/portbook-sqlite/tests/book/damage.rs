@@ -29,20 +29,30 @@ fn read_all(folder: &Folder) -> Result<(), StoreError> {
 #[test]
 fn a_row_that_makes_no_sense_is_named_and_never_a_panic() {
     let wrongs = [
-        ("UPDATE head SET revision = -1", "the head"),
-        ("UPDATE head SET revision = 'x'", "revision"),
-        ("DELETE FROM head", "a row is missing"),
-        ("UPDATE apps SET identity = 'other'", "the row 1 of apps"),
+        ("DELETE FROM book", "a row is missing"),
+        (
+            "UPDATE changes SET revision = -1",
+            "its revision is below 0",
+        ),
+        ("UPDATE changes SET at = 'today'", "column"),
+        ("UPDATE apps SET identity = 'other'", "a row of ports"),
         ("UPDATE apps SET app_num = 0", "a row of ports"),
         ("UPDATE apps SET app_num = 'one'", "a row of ports"),
-        ("UPDATE apps SET model = ''", "the row 1 of apps"),
-        ("UPDATE apps SET model = x'ff00'", "the row 1 of apps"),
-        ("UPDATE apps SET state = 'lost'", "the row 1 of apps"),
-        ("UPDATE apps SET state = 'former'", "the row 1 of apps"),
-        ("UPDATE apps SET source = 'magic'", "the row 1 of apps"),
-        ("UPDATE apps SET created_at = 'today'", "the row 1 of apps"),
-        ("UPDATE apps SET expires_at = 1", "the row 1 of apps"),
-        ("UPDATE apps SET space = 'NO'", "the name of a space"),
+        ("UPDATE models SET spelling = ''", "m/app1"),
+        ("UPDATE models SET spelling = x'ff00'", "m/app1"),
+        ("UPDATE models SET spelling = 'other'", "m/app1"),
+        ("DELETE FROM models", "not among the models"),
+        ("UPDATE apps SET ports = 'all'", "m/app1"),
+        ("UPDATE apps SET ports = '[]'", "lists none"),
+        ("UPDATE apps SET ports = '[5003]'", "5003"),
+        ("UPDATE apps SET source = 'magic'", "m/app1"),
+        ("UPDATE apps SET created_at = 'today'", "m/app1"),
+        ("UPDATE apps SET released_at = 'today'", "m/app1"),
+        ("UPDATE apps SET expires_at = 1", "m/app1"),
+        (
+            "UPDATE apps SET space = 'NO'; UPDATE ports SET space = 'NO'",
+            "the name of a space",
+        ),
         (
             "UPDATE ports SET port = 0 WHERE role = 'backend'",
             "a row of ports",
@@ -57,14 +67,14 @@ fn a_row_that_makes_no_sense_is_named_and_never_a_panic() {
         ),
         (
             "UPDATE ports SET role = 'NO' WHERE role = 'backend'",
-            "the row 1 of apps",
+            "m/app1",
         ),
-        ("UPDATE ports SET app_id = 99", "has none"),
+        ("UPDATE ports SET identity = 'n'", "n/app1 has it"),
         (
-            "INSERT INTO ports VALUES ('default', 9, 99, 'x')",
+            "INSERT INTO ports VALUES ('default', 9, 99, 'n', 'x')",
             "not there",
         ),
-        ("DELETE FROM ports", "has none"),
+        ("DELETE FROM ports", "nobody has it"),
         (
             "INSERT INTO rests VALUES ('default', 7, 1, '', 1)",
             "a row of rests",
@@ -114,11 +124,11 @@ fn an_audit_shows_rows_that_the_keys_should_have_refused() {
          DROP TABLE ports;
          CREATE TABLE ports AS SELECT * FROM loose;
          INSERT INTO ports VALUES
-             ('default', 5001, 2, 'third'),
-             ('default', 70000, 2, 'fourth'),
-             ('default', 6000, 77, 'backend'),
-             ('default', 'http', 1, 'fifth');
-         UPDATE apps SET identity = 'n' WHERE id = 2;",
+             ('default', 5001, 2, 'm', 'third'),
+             ('default', 70000, 2, 'm', 'fourth'),
+             ('default', 6000, 77, 'm', 'backend'),
+             ('default', 'http', 1, 'm', 'fifth');
+         UPDATE models SET spelling = 'n';",
     )
     .unwrap();
     drop(hand);
@@ -133,15 +143,19 @@ fn an_audit_shows_rows_that_the_keys_should_have_refused() {
         claims.map(|claim| claim.app.clone()).collect()
     };
     let name = |name: &str| Some(name.to_owned());
-    assert_eq!(of(5001), [name("m/app1"), name("m/app2")]);
-    assert_eq!(of(70000), [name("m/app2")]);
+    assert_eq!(of(5001), [name("n/app1"), name("n/app2")]);
+    assert_eq!(of(70000), [name("n/app2")]);
     assert_eq!(of(6000), [None]);
-    assert_eq!(audit.apps, ["m/app1", "m/app2"]);
+    assert_eq!(audit.apps, ["n/app1", "n/app2"]);
     let damage = audit.damage.join("\n");
-    assert!(
-        damage.contains("`http`") && damage.contains("m/app2 has the identity `n`"),
-        "{damage}"
-    );
+    for told in [
+        "`http`",
+        "n/app2 has the identity `m`",
+        "70000 is the fourth of n/app2, which does not list it",
+        "the table ports is not as portbook makes it",
+    ] {
+        assert!(damage.contains(told), "{told}: {damage}");
+    }
 }
 
 #[test]
@@ -160,4 +174,72 @@ fn an_audit_goes_on_where_a_table_is_gone() {
         audit.damage.iter().any(|line| line.contains("ports")),
         "{audit:?}"
     );
+}
+
+#[test]
+fn an_audit_compares_what_the_apps_list_with_the_rows_of_their_ports() {
+    let cases = [
+        (
+            "DELETE FROM ports WHERE port = 5001",
+            "m/app1 lists port 5001, which is not its own",
+        ),
+        (
+            "UPDATE ports SET app_num = 2 WHERE port = 5001",
+            "m/app1 lists port 5001, which is not its own",
+        ),
+        (
+            "INSERT INTO ports VALUES ('default', 9, 1, 'm', 'db')",
+            "port 9 is the db of m/app1, which does not list it",
+        ),
+        (
+            "UPDATE apps SET released_at = 1",
+            "port 5001 is the backend of m/app1, which gave its ports back",
+        ),
+        (
+            "UPDATE apps SET ports = 'all'",
+            "m/app1 lists its ports as `all`",
+        ),
+    ];
+    for (wrong, told) in cases {
+        assert_audit_tells(wrong, told);
+    }
+}
+
+#[test]
+fn an_audit_tells_what_is_missing_or_other_than_portbook_makes_it() {
+    let cases = [
+        (
+            "DROP VIEW port_configurations",
+            "the view port_configurations is missing",
+        ),
+        (
+            "DROP INDEX rests_by_time",
+            "the index rests_by_time is missing",
+        ),
+        ("DROP TABLE pools", "the table pools is missing"),
+        (
+            "DROP INDEX apps_by_end; CREATE INDEX apps_by_end ON apps (source)",
+            "the index apps_by_end is not as portbook makes it",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON ports BEGIN DELETE FROM ports; END",
+            "the trigger t changes",
+        ),
+    ];
+    for (wrong, told) in cases {
+        assert_audit_tells(wrong, told);
+    }
+}
+
+fn assert_audit_tells(wrong: &str, told: &str) {
+    let folder = Folder::with_a_book();
+    folder.by_hand().execute_batch(wrong).unwrap();
+    let audit = folder
+        .open()
+        .read()
+        .unwrap()
+        .audit(&Space::default())
+        .unwrap();
+    let damage = audit.damage.join("\n");
+    assert!(damage.contains(told), "{wrong}: {damage}");
 }

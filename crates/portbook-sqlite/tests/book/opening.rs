@@ -8,6 +8,9 @@ use rusqlite::Connection;
 
 use crate::support::{Folder, allocated, book_id, commit, held, open, open_existing};
 
+/// The bytes of one of the book's pages.
+const PAGE: usize = 1024;
+
 /// Opens what lies there and checks that the refusal is one line that names the file; with `hint`.
 fn refused(folder: &Folder, hint: &str) -> StoreError {
     let error = open(&folder.book).map(|_| ()).unwrap_err();
@@ -128,10 +131,10 @@ fn a_book_with_pages_overwritten_is_damaged_and_never_a_panic() {
     let folder = Folder::with_a_book();
     let whole = fs::read(&folder.book).unwrap();
     let mut damaged = 0;
-    for page in 0..whole.len() / 4096 {
+    for page in 0..whole.len() / PAGE {
         let mut bytes = whole.clone();
-        let from = if page == 0 { 100 } else { page * 4096 };
-        bytes[from..from + 1000].fill(0xa5);
+        let from = if page == 0 { 100 } else { page * PAGE };
+        bytes[from..(page + 1) * PAGE].fill(0xa5);
         fs::write(&folder.book, &bytes).unwrap();
         let read = open(&folder.book).and_then(|store| {
             let mut reading = store.read()?;

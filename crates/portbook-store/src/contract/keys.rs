@@ -91,7 +91,7 @@ pub fn an_app_has_one_record_whatever_is_planned(make: Make<'_>) {
         vec![
             here(allocated("X-ai_grok-4", 1, 5003, 8003)),
             here(allocated("x-ai_grok-4.1", 1, 5005, 8005)),
-            here(allocated("x-ai_grok-4", 11, 5007, 8007)),
+            here(allocated("x-ai/grok-4", 11, 5007, 8007)),
         ],
     )
     .unwrap();
