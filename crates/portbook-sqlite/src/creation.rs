@@ -104,7 +104,7 @@ fn build(place: &Place, new: &Path) -> Result<(), StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(new, flags)?;
         // What a crash leaves of this file is never used, so that one sync at the end will do. An
-        // allocation changes some bytes in each of seven pages, all of which are written and
+        // allocation changes some bytes in each of several pages, all of which are written and
         // synced: small pages make that a quarter of the work.
         connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA page_size = 1024")?;
         connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;

@@ -6,8 +6,8 @@
 //! | promise | how | module |
 //! | --- | --- | --- |
 //! | a turn, in order of arrival | `flock` on `<book>.lock`, then `BEGIN IMMEDIATE` | `lock`, `session` |
-//! | commit whole, and on the revision that was planned on | one transaction; `UPDATE head … WHERE revision = ?` touches one row or nothing happens | `rows` |
-//! | no port twice, no app twice | primary key (space, port), unique (space, identity, app_num) | `schema` |
+//! | commit whole, and on the revision that was planned on | one transaction; the revision is that of the last of `changes`, whose key has room for one commit on it | `rows` |
+//! | no port twice, no app twice | primary key (space, port), primary key (space, app_num, identity) | `schema` |
 //! | `Ok` outlasts a power cut | WAL with `synchronous=FULL` | `connection` |
 //! | an unknown outcome is found out | commit ids, looked up by a fresh connection once the journal is emptied | `store` |
 //! | readers wait for nobody | WAL, and a connection for each reading | `store` |

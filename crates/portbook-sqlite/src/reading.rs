@@ -269,41 +269,50 @@ impl View<'_> {
         self.each(sql, values, |row| {
             let (mut record, listed) = self.sane(AppRow(row), app_record(row))?;
             if let AppRecord::Held(allocation) = &mut record {
-                let ports = self.listed_ports(space, &allocation.app, &listed)?;
-                allocation.ports = self.sane(AppRow(row), ports)?;
+                let ports = self.ports_of(space, &allocation.app, &listed)?;
+                allocation.ports = match ports.is_empty() {
+                    true => self.sane(
+                        AppRow(row),
+                        Err("it is said to hold ports, and has none".to_owned()),
+                    )?,
+                    false => ports,
+                };
             }
             take(record);
             Ok(())
         })
     }
 
-    /// The ports that an app's row lists, with their roles: what is listed counts only where the
-    /// port's row names the app, too.
-    fn listed_ports(
+    /// What an app holds by the rows of ports. Its own row lists where they are; where they are not,
+    /// the list is worth nothing, and every row is looked at.
+    pub(crate) fn ports_of(
         &self,
         space: &Space,
         app: &AppKey,
         listed: &[Port],
-    ) -> Result<Result<Ports, Nonsense>, StoreError> {
-        let sql = "SELECT identity, app_num, role FROM ports WHERE space = ?1 AND port = ?2";
-        let mut statement = self.statement(sql)?;
+    ) -> Result<Ports, StoreError> {
+        let at_port = "SELECT port, role FROM ports WHERE space = ?1 AND app_num = ?2 AND identity = ?3 AND port = ?4";
+        let (space, number, identity) = (space.as_str(), app.number.get(), app.model.identity());
         let mut ports = Ports::new();
+        let mut take = |row: &Row<'_>| -> Result<(), StoreError> {
+            let (port, role) = self.sane("a row of ports", port_and_role(row))?;
+            ports.insert(role, port);
+            Ok(())
+        };
+        let mut found = 0;
         for port in listed {
-            let mut rows = statement
-                .query(params![space.as_str(), port.get()])
-                .map_err(|error| self.failure(error))?;
-            let role = match self.next(&mut rows)? {
-                Some(row) => role_for(row, app),
-                None => Err("nobody has it".to_owned()),
-            };
-            match role {
-                Ok(role) => ports.insert(role, *port),
-                Err(nonsense) => {
-                    return Ok(Err(format!("it lists the port {port}, but {nonsense}")));
-                }
-            };
+            let values = params![space, number, identity, port.get()];
+            self.each(at_port, values, |row| {
+                found += 1;
+                take(row)
+            })?;
         }
-        Ok(Ok(ports))
+        if listed.is_empty() || found != listed.len() {
+            let anywhere =
+                "SELECT port, role FROM ports WHERE space = ?1 AND app_num = ?2 AND identity = ?3";
+            self.each(anywhere, params![space, number, identity], take)?;
+        }
+        Ok(ports)
     }
 
     fn change(&self, row: &Row<'_>) -> Result<Recorded, StoreError> {
@@ -439,10 +448,8 @@ fn app_record(row: &Row<'_>) -> Result<(AppRecord, Vec<Port>), Nonsense> {
         };
         return Ok((AppRecord::Former(former), Vec::new()));
     }
-    let listed: Vec<Port> = json(&list)?;
-    if listed.is_empty() {
-        return Err("it is said to hold ports, and lists none".to_owned());
-    }
+    // What is no list is as good as an empty one.
+    let listed: Vec<Port> = json(&list).unwrap_or_default();
     let created_at = column(row, 5)?;
     let held = Allocation {
         app,
@@ -475,13 +482,9 @@ fn lease(row: &Row<'_>) -> Result<Option<Lease>, Nonsense> {
     }))
 }
 
-/// The role for which a row of ports (identity, app_num, role) gives a port to the app.
-fn role_for(row: &Row<'_>, app: &AppKey) -> Result<Role, Nonsense> {
-    let (identity, number): (String, i64) = (column(row, 0)?, column(row, 1)?);
-    if identity != app.model.identity() || number != i64::from(app.number.get()) {
-        return Err(format!("{identity}/app{number} has it"));
-    }
-    sensible(Role::new(&column::<String>(row, 2)?))
+fn port_and_role(row: &Row<'_>) -> Result<(Port, Role), Nonsense> {
+    let (port, role): (i64, String) = (column(row, 0)?, column(row, 1)?);
+    Ok((sensible(Port::try_from(port))?, sensible(Role::new(&role))?))
 }
 
 fn model_of(row: &Row<'_>) -> Result<Model, Nonsense> {

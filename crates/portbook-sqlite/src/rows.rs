@@ -5,12 +5,14 @@
 //! refused.
 
 use portbook_model::{
-    AppKey, Batch, Change, CommitId, Lease, Notes, Pool, Port, Ports, PromiseFile, Revision, Role,
+    AppKey, Batch, Change, CommitId, Lease, Notes, Pool, Port, Ports, PromiseFile, Revision,
     Source, Space, SpaceChange, Timestamp,
 };
+use portbook_store::StoreError;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
 use crate::error::plain;
+use crate::reading::View;
 
 /// Why a batch was not written.
 #[derive(Debug)]
@@ -21,8 +23,16 @@ pub(crate) enum Refused {
     Duplicate(String),
     /// SQLite failed.
     Sqlite(rusqlite::Error),
+    /// What stands there makes no sense.
+    Unreadable(StoreError),
     /// A value that SQLite or JSON cannot take.
     Unwritable(String),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Refused::Unreadable(error)
+    }
 }
 
 impl From<rusqlite::Error> for Refused {
@@ -43,8 +53,9 @@ fn violates_key(error: &rusqlite::Error) -> bool {
 ///
 /// That comes first: a plan on an old book is merely stale, whatever else is wrong with it. Once the
 /// transaction writes, nobody else can, so the book stays where it was found.
-pub(crate) fn write(sqlite: &Connection, expected: Revision, batch: &Batch) -> Result<(), Refused> {
-    let (last, changed_at) = sqlite
+pub(crate) fn write(view: View<'_>, expected: Revision, batch: &Batch) -> Result<(), Refused> {
+    let (last, changed_at) = view
+        .sqlite
         .prepare_cached("SELECT revision, at FROM changes ORDER BY revision DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
@@ -53,11 +64,7 @@ pub(crate) fn write(sqlite: &Connection, expected: Revision, batch: &Batch) -> R
     if i64::try_from(expected.0) != Ok(last) {
         return Err(Refused::Stale);
     }
-    let mut rows = Rows::new(
-        sqlite,
-        last,
-        batch.at.max(Timestamp::from_millis(changed_at)),
-    )?;
+    let mut rows = Rows::new(view, last, batch.at.max(Timestamp::from_millis(changed_at)))?;
     for step in &batch.changes {
         rows.revision += 1;
         rows.apply(&step.space, &step.change)?;
@@ -106,6 +113,7 @@ fn expect_held(rows: usize, app: &AppKey) -> Result<(), Refused> {
 
 /// The rows of a book, as one batch changes them.
 struct Rows<'a> {
+    view: View<'a>,
     sqlite: &'a Connection,
     revision: i64,
     at: Timestamp,
@@ -117,8 +125,10 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(sqlite: &'a Connection, revision: i64, at: Timestamp) -> rusqlite::Result<Self> {
+    fn new(view: View<'a>, revision: i64, at: Timestamp) -> rusqlite::Result<Self> {
+        let sqlite = view.sqlite;
         Ok(Self {
+            view,
             sqlite,
             revision,
             at,
@@ -226,33 +236,24 @@ impl<'a> Rows<'a> {
         expect_one(held, || format!("{app} has an allocation already"))
     }
 
-    /// What an app holds by the rows of ports; in the middle of a batch that may be nothing for now.
+    /// What an app holds; in the middle of a batch that may be nothing for now.
     fn held(&self, space: &Space, app: &AppKey) -> Result<Ports, Refused> {
-        let mut statement = self.sqlite.prepare_cached(
-            "SELECT role, port
-             FROM apps
-             LEFT JOIN json_each(apps.ports) AS listed
-             LEFT JOIN ports ON ports.space = apps.space AND ports.port = listed.value
-                 AND ports.app_num = apps.app_num AND ports.identity = apps.identity
-             WHERE apps.space = ?1 AND apps.app_num = ?2 AND apps.identity = ?3 AND released_at IS NULL",
-        )?;
-        let values = params![space.as_str(), app.number.get(), app.model.identity()];
-        let mut rows = statement.query(values)?;
-        let (mut held, mut is_held) = (Ports::new(), false);
-        while let Some(row) = rows.next()? {
-            is_held = true;
-            let (Some(role), Some(port)) = (row.get::<_, Option<String>>(0)?, row.get(1)?) else {
-                continue;
-            };
-            let unwritable = || Refused::Unwritable(format!("{app} holds {port} as its {role}"));
-            let (role, port) = Role::new(&role)
-                .ok()
-                .zip(Port::new(port))
-                .ok_or_else(unwritable)?;
-            held.insert(role, port);
-        }
-        expect_held(usize::from(is_held), app)?;
-        Ok(held)
+        let listed: Option<String> = self
+            .sqlite
+            .prepare_cached(
+                "SELECT ports FROM apps
+                 WHERE space = ?1 AND app_num = ?2 AND identity = ?3 AND released_at IS NULL",
+            )?
+            .query_row(
+                params![space.as_str(), app.number.get(), app.model.identity()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        expect_held(listed.iter().len(), app)?;
+        // What is no list is as good as an empty one.
+        let listed: Vec<Port> =
+            serde_json::from_str(&listed.unwrap_or_default()).unwrap_or_default();
+        Ok(self.view.ports_of(space, app, &listed)?)
     }
 
     /// Lists the ports that an app holds from now on.

@@ -127,11 +127,13 @@ impl<'a> Session<'a> {
             self.begin_writing()?;
         }
         let place = self.store.place();
-        let sqlite = self.view()?.sqlite;
-        rows::write(sqlite, expected, batch).map_err(|refused| match refused {
+        let view = self.view()?;
+        let sqlite = view.sqlite;
+        rows::write(view, expected, batch).map_err(|refused| match refused {
             Refused::Stale => CommitError::Stale,
             Refused::Duplicate(reason) => CommitError::Duplicate(reason),
             Refused::Sqlite(error) => CommitError::Failed(place.failure(&error)),
+            Refused::Unreadable(error) => CommitError::Failed(error),
             Refused::Unwritable(reason) => CommitError::Failed(place.failed(reason)),
         })?;
         // A file that has no name any more takes commits as gladly as a book does.

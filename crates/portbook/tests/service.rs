@@ -101,7 +101,7 @@ fn i11_a_clock_that_was_put_back_does_not_bring_a_lease_back_to_life() {
     let service = desk.service();
     service.allocate(&leased("m", 60_000)).unwrap();
     service.get(&app("m", 1)).unwrap();
-    desk.by_another_hand("UPDATE head SET changed_at = changed_at + 86400000");
+    desk.by_another_hand("UPDATE changes SET at = at + 86400000");
     assert!(matches!(
         service.get(&app("m", 1)),
         Err(Error::Lapsed { .. })
@@ -117,7 +117,14 @@ fn i10_check_finds_what_another_hand_did_to_the_rows() {
             "70000",
         ),
         ("UPDATE apps SET source = 'weird'", "weird"),
-        ("UPDATE head SET revision = 0", "revision 0"),
+        (
+            "DELETE FROM changes WHERE revision = 2",
+            "not by its history",
+        ),
+        (
+            "DROP VIEW port_configurations",
+            "port_configurations is missing",
+        ),
         (
             "DELETE FROM changes WHERE revision = 1",
             "records 1 changes",

@@ -38,7 +38,7 @@ fn a_clean_book_has_none() {
 }
 
 /// The table without its keys, as another hand might rebuild it.
-const WITHOUT_KEYS: &str = "DROP VIEW port_configurations; CREATE TABLE loose (space TEXT, port INTEGER, app_id INTEGER, role TEXT);
+const WITHOUT_KEYS: &str = "DROP VIEW port_configurations; CREATE TABLE loose (space TEXT, port INTEGER, app_num INTEGER, identity TEXT, role TEXT);
     INSERT INTO loose SELECT * FROM ports; DROP TABLE ports; ALTER TABLE loose RENAME TO ports;";
 
 #[test]
@@ -70,9 +70,12 @@ fn i7_rows_that_the_history_does_not_add_up_to() {
     sandbox.text("allocate one 1");
     sandbox.hand("UPDATE ports SET port = 5555 WHERE port = 5001");
     let found = conflicts(&sandbox, 1);
-    assert_eq!(each(&found, "kind"), ["book-damaged", "book-damaged"]);
-    assert_eq!(each(&found, "port"), [5001, 5555]);
+    assert_eq!(each(&found, "kind"), ["book-damaged"; 4]);
     assert_snapshot!(sandbox.run("check").stdout, @r"
+    book-damaged one/app1 lists port 5001, which is not its own
+      put a backup back, or release the app and allocate its ports anew
+    book-damaged port 5555 is the backend of one/app1, which does not list it
+      put a backup back, or release the app and allocate its ports anew
     book-damaged one/app1 has 5001 as its backend by the book's history, but not by its rows
       put a backup back, or release the app and allocate its ports anew
     book-damaged one/app1 has 5555 as its backend by the book's rows, but not by its history

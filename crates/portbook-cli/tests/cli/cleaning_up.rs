@@ -33,8 +33,8 @@ impl Sandbox {
     fn pass(&self, days: u32) {
         let millis = u64::from(days) * 86_400_000;
         self.hand(&format!(
-            "UPDATE head SET changed_at = max(changed_at, cast(strftime('%s', 'now') AS INTEGER) * 1000) + {millis};
-             UPDATE changes SET at = (SELECT changed_at FROM head) WHERE revision = (SELECT revision FROM head)"
+            "UPDATE changes SET at = max(at, cast(strftime('%s', 'now') AS INTEGER) * 1000) + {millis}
+             WHERE revision = (SELECT max(revision) FROM changes)"
         ));
     }
 

@@ -10,11 +10,10 @@ use crate::ledger::Ledger;
 fn put_clock_back(desk: &Desk) -> Timestamp {
     let book = Connection::open(desk.book()).unwrap();
     book.execute_batch(
-        "UPDATE head SET changed_at = changed_at + 86400000;
-         UPDATE changes SET at = (SELECT changed_at FROM head) WHERE revision = (SELECT revision FROM head);",
+        "UPDATE changes SET at = at + 86400000 WHERE revision = (SELECT max(revision) FROM changes)",
     )
     .unwrap();
-    let millis = book.query_row("SELECT changed_at FROM head", [], |row| row.get(0));
+    let millis = book.query_row("SELECT max(at) FROM changes", [], |row| row.get(0));
     Timestamp::from_millis(millis.unwrap())
 }
 

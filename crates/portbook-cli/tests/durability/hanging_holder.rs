@@ -142,7 +142,7 @@ fn a_program_that_writes_without_a_turn_makes_writers_wait_and_readers_not() {
     desk.run("allocate old 1").ok();
     let stranger = Connection::open(desk.book()).unwrap();
     stranger
-        .execute_batch("BEGIN IMMEDIATE; UPDATE head SET changed_at = changed_at")
+        .execute_batch("BEGIN IMMEDIATE; UPDATE book SET id = id")
         .unwrap();
     let writer = desk.portbook("allocate new 1 --json").spawn().unwrap();
     // Once it has the turn it waits for the stranger.

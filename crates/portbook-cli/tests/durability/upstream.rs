@@ -68,9 +68,12 @@ fn invariant_3_an_app_and_its_ports_are_one_transaction_for_whoever_looks() {
         book.busy_timeout(std::time::Duration::from_secs(60))
             .unwrap();
         let halves = "
-            SELECT (SELECT count(*) FROM apps WHERE (state = 'held') * 2 <> (SELECT count(*) FROM ports WHERE app_id = apps.id))
-                 + (SELECT count(*) FROM ports WHERE app_id NOT IN (SELECT id FROM apps))
-                 + (SELECT revision FROM head) - (SELECT count(*) FROM changes)";
+            SELECT (SELECT count(*) FROM apps WHERE (released_at IS NULL) * 2 <> (
+                       SELECT count(*) FROM ports WHERE (space, app_num, identity) = (apps.space, apps.app_num, apps.identity)
+                   ))
+                 + (SELECT count(*) FROM ports WHERE (space, app_num, identity) NOT IN (SELECT space, app_num, identity FROM apps))
+                 + (SELECT coalesce(max(revision), 0) - count(*) FROM changes)
+                 + (SELECT count(*) FROM apps) - (SELECT count(DISTINCT json_extract(payload, '$.app_num')) FROM changes)";
         while !writer.is_finished() {
             let found: i64 = book.query_row(halves, [], |row| row.get(0)).unwrap();
             assert_eq!(found, 0, "half an allocation was seen");

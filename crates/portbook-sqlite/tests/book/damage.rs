@@ -1,9 +1,10 @@
 //! Rows that no portbook writes.
 
-use portbook_model::{Needs, Revision, Space, Timestamp};
+use portbook_model::{Change, Needs, ReleaseCause, Revision, Space, Timestamp};
+use portbook_sqlite::SqliteStore;
 use portbook_store::{Filter, HistoryFilter, Store, StoreError};
 
-use crate::support::{Folder, allocated, app, commit};
+use crate::support::{Folder, allocated, app, commit, ports};
 
 /// Reads everything that there is to read, and returns the first refusal.
 fn read_all(folder: &Folder) -> Result<(), StoreError> {
@@ -42,9 +43,6 @@ fn a_row_that_makes_no_sense_is_named_and_never_a_panic() {
         ("UPDATE models SET spelling = x'ff00'", "m/app1"),
         ("UPDATE models SET spelling = 'other'", "m/app1"),
         ("DELETE FROM models", "not among the models"),
-        ("UPDATE apps SET ports = 'all'", "m/app1"),
-        ("UPDATE apps SET ports = '[]'", "lists none"),
-        ("UPDATE apps SET ports = '[5003]'", "5003"),
         ("UPDATE apps SET source = 'magic'", "m/app1"),
         ("UPDATE apps SET created_at = 'today'", "m/app1"),
         ("UPDATE apps SET released_at = 'today'", "m/app1"),
@@ -67,14 +65,14 @@ fn a_row_that_makes_no_sense_is_named_and_never_a_panic() {
         ),
         (
             "UPDATE ports SET role = 'NO' WHERE role = 'backend'",
-            "m/app1",
+            "a row of ports",
         ),
-        ("UPDATE ports SET identity = 'n'", "n/app1 has it"),
+        ("UPDATE ports SET identity = 'n'", "has none"),
         (
             "INSERT INTO ports VALUES ('default', 9, 99, 'n', 'x')",
             "not there",
         ),
-        ("DELETE FROM ports", "nobody has it"),
+        ("DELETE FROM ports", "has none"),
         (
             "INSERT INTO rests VALUES ('default', 7, 1, '', 1)",
             "a row of rests",
@@ -174,6 +172,31 @@ fn an_audit_goes_on_where_a_table_is_gone() {
         audit.damage.iter().any(|line| line.contains("ports")),
         "{audit:?}"
     );
+}
+
+/// An app whose list is wrong holds what it holds, and can give it back. (A list that lacks a port is
+/// for the audit to tell.)
+#[test]
+fn i10_the_rows_of_ports_outvote_what_an_app_lists() {
+    for list in ["[]", "all", "[5003,8001]", "[8001,5001,9,10]"] {
+        let folder = Folder::with_a_book();
+        let wrong = format!("UPDATE apps SET ports = '{list}'");
+        folder.by_hand().execute_batch(&wrong).unwrap();
+        let store = folder.open();
+        let held = |store: &SqliteStore| {
+            let mut reading = store.read().unwrap();
+            let record = reading.app(&Space::default(), &app(1)).unwrap();
+            record.and_then(|record| Some(record.held()?.ports.clone()))
+        };
+        assert_eq!(held(&store), Some(ports(1)), "{list}");
+        let released = Change::Released {
+            app: app(1),
+            ports: ports(1),
+            cause: ReleaseCause::Asked,
+        };
+        commit(&store, vec![released]).unwrap();
+        assert_eq!(held(&store), None);
+    }
 }
 
 #[test]
