@@ -42,6 +42,19 @@ export class Api {
     return this.#json("GET", path, query);
   }
 
+  /** A list that comes in pages: each is asked for behind the place where the one before it ended. */
+  async list(path, limit) {
+    const items = [];
+    let cursor;
+    do {
+      const answer = await this.open(path, { query: { limit, cursor } });
+      items.push(...(await answer.json()));
+      const next = answer.headers.get("portbook-cursor");
+      cursor = next ? decodeURIComponent(next) : undefined;
+    } while (cursor);
+    return items;
+  }
+
   post(path, body, query) {
     return this.#json("POST", path, query, body);
   }
@@ -50,7 +63,7 @@ export class Api {
     return this.#json("DELETE", path, query);
   }
 
-  /** The answer itself, still streaming: for events. */
+  /** The answer itself, which may still be on its way. */
   open(path, { query, headers, signal }) {
     return this.#send("GET", path, query, { headers, signal });
   }

@@ -3,7 +3,7 @@
 import { Api } from "./api.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
-import { announce, tell } from "./announce.js";
+import { announce } from "./announce.js";
 import { byId } from "./element.js";
 import { setUpTheme } from "./theme.js";
 import { count, counted } from "./words.js";
@@ -32,12 +32,17 @@ let current;
 setUpTheme(() => views.map.recolour());
 addEventListener("hashchange", () => show(viewOfAddress(), { takesFocus: true }));
 byId("allocate").addEventListener("click", allocate);
-byId("space").addEventListener("change", (event) => enterSpace(event.target.value));
+byId("space").addEventListener("change", (event) => {
+  const address = new URL(location);
+  address.searchParams.set("space", event.target.value);
+  history.replaceState(null, "", address);
+  enterSpace(event.target.value);
+});
 live.addEventListener("state", showStanding);
 live.addEventListener("loaded", onLoaded);
 live.addEventListener("changed", onChanged);
 live.addEventListener("failed", ({ detail: error }) => {
-  if (error.status) tell(`${error.message}. ${error.hint ?? ""}`, { kind: "failed" });
+  if (error.status) panel.showTrouble(error, () => live.load());
 });
 show(viewOfAddress());
 enterSpace(new URLSearchParams(location.search).get("space") ?? undefined);
@@ -113,17 +118,14 @@ async function release(app) {
   await releaseDialog(api, app);
 }
 
-async function enterSpace(space) {
+function enterSpace(space) {
   api.space = space;
   live.load();
-  try {
-    showSpaces(await api.get("spaces"), space);
-  } catch {
-    // The book's own reading tells what is wrong.
-  }
 }
 
-function showSpaces(spaces, chosen = "default") {
+async function showSpaces() {
+  const chosen = live.stats.space;
+  const spaces = await api.get("spaces").catch(() => []);
   const all = [...new Set([...spaces, chosen])];
   byId("space-choice").hidden = all.length < 2;
   byId("space").replaceChildren(...all.map((space) => new Option(space, space, false, space === chosen)));
@@ -134,6 +136,7 @@ function showStanding({ detail: state }) {
     loading: ["reading the book", ""],
     live: ["live", live.stats ? ` · revision ${count(live.revision)}` : ""],
     away: ["server away", " · trying again"],
+    refused: ["not shown", ""],
   };
   const [word, more] = texts[state];
   const place = byId("standing");
@@ -149,6 +152,7 @@ function showStanding({ detail: state }) {
 }
 
 function onLoaded() {
+  showSpaces();
   showTally();
   announce(`${counted(live.book.apps.size, "app")} in the book`);
 }

@@ -1,26 +1,29 @@
 // Keeping the page's book the server's: a first reading, then the events, then what they cannot tell.
 
 import { Book } from "./book.js";
-import { Problem } from "./api.js";
 import { Stream } from "./stream.js";
 
-const PAGE = 1000;
-/** What follows from changes is asked for once they pause for this long. */
-const SETTLED = 400;
+const PAGE = 5000;
+/** What follows from changes is asked for this long after one, and not more often than every so long. */
+const SETTLED = 300;
+const AT_MOST_EVERY = 3000;
+/** When the server refuses to tell what came after a revision, everything is read anew after this. */
+const BEFORE_READING_AGAIN = 5000;
 /** What this host uses changes without an event. */
 const LOOK_AGAIN = 60000;
+/** Changes that say all of what becomes of their ports. */
+const TELLS_ALL = new Set(["allocated", "extended", "renewed", "noted"]);
 /** How many of the latest changes are kept at hand. */
 const RECENT = 50;
 
 /**
  * Says what happens to the book, as events: `loaded`, `changed` (its detail: the records and the
- * ports concerned), `derived` (conflicts, figures, pools or the host's use were read anew), `state`
- * (`loading`, `live`, `away`) and `failed` (its detail: the problem).
+ * ports concerned), `derived` (conflicts, figures and the host's use were read anew), `state`
+ * (`loading`, `live`, `away`, `refused`) and `failed` (its detail: the problem).
  */
 export class Live extends EventTarget {
   book = new Book();
   stats = undefined;
-  pools = [];
   recent = [];
   revision = 0;
   state = "loading";
@@ -31,9 +34,10 @@ export class Live extends EventTarget {
     this.stream = new Stream(api, {
       onState: (state) => this.#onState(state),
       onEvent: (message) => this.#onEvent(message),
-      onRefused: () => this.load(),
+      onRefused: () => setTimeout(() => this.load(), BEFORE_READING_AGAIN),
     });
     this.waiting = [];
+    this.derivedAt = 0;
     setInterval(() => {
       if (!document.hidden && this.state === "live") this.derive();
     }, LOOK_AGAIN);
@@ -52,9 +56,9 @@ export class Live extends EventTarget {
         break;
       } catch (error) {
         if (this.attempt !== attempt) return;
+        this.#onState(error.status ? "refused" : "away");
         this.dispatch("failed", error);
-        this.#onState("away");
-        if (error instanceof Problem && error.status < 500) return;
+        if (error.status < 500) return;
         await new Promise((resolve) => setTimeout(resolve, pause));
         if (this.attempt !== attempt) return;
       }
@@ -65,13 +69,7 @@ export class Live extends EventTarget {
 
   async #read() {
     const recent = await this.api.get("history", { last: RECENT });
-    const apps = [];
-    let cursor;
-    do {
-      const page = await this.api.get("allocations", { limit: PAGE, cursor });
-      apps.push(...page.items);
-      cursor = page.next;
-    } while (cursor);
+    const apps = await this.api.list("allocations", PAGE);
     const [line, derived] = await Promise.all([this.api.get("ports"), this.#readDerived()]);
     return { recent, apps, line, derived };
   }
@@ -84,32 +82,44 @@ export class Live extends EventTarget {
     this.#takeDerived(derived);
   }
 
-  /** Reads what follows from the book and the host. */
-  async derive() {
+  /** Reads what follows from the book and the host; the port line only where events cannot tell it. */
+  async derive({ line = true } = {}) {
     const attempt = this.attempt;
+    clearTimeout(this.settling);
+    this.settling = undefined;
     try {
-      const [derived, line] = await Promise.all([this.#readDerived(), this.api.get("ports")]);
+      const [derived, stretches] = await Promise.all([
+        this.#readDerived(),
+        line ? this.api.get("ports") : undefined,
+      ]);
       if (this.attempt !== attempt) return;
-      this.book.setLine(line);
+      if (stretches) this.book.setLine(stretches);
       this.#takeDerived(derived);
       this.dispatch("derived");
     } catch {
-      // The stream will notice that the server is away, and read again when it is back.
+      // The stream notices when the server is away, and all is read again when it is back.
     }
+    this.derivedAt = Date.now();
+  }
+
+  /** Derives soon, however many changes ask for it. */
+  #deriveSoon(line) {
+    this.lineIsDue ||= line;
+    const wait = Math.max(SETTLED, this.derivedAt + AT_MOST_EVERY - Date.now());
+    this.settling ??= setTimeout(() => {
+      const due = this.lineIsDue;
+      this.lineIsDue = false;
+      this.derive({ line: due });
+    }, wait);
   }
 
   async #readDerived() {
-    const [stats, conflicts, pools] = await Promise.all([
-      this.api.get("stats"),
-      this.api.get("conflicts"),
-      this.api.get("pools"),
-    ]);
-    return { stats, conflicts, pools };
+    const [stats, conflicts] = await Promise.all([this.api.get("stats"), this.api.get("conflicts")]);
+    return { stats, conflicts };
   }
 
-  #takeDerived({ stats, conflicts, pools }) {
+  #takeDerived({ stats, conflicts }) {
     this.stats = stats;
-    this.pools = pools;
     this.book.setConflicts(conflicts);
   }
 
@@ -137,8 +147,7 @@ export class Live extends EventTarget {
     const records = this.waiting.splice(0);
     const ports = records.flatMap((record) => this.book.apply(record));
     this.dispatch("changed", { records, ports });
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.derive(), SETTLED);
+    this.#deriveSoon(records.some((record) => !TELLS_ALL.has(record.change)));
   }
 
   dispatch(name, detail) {

@@ -33,24 +33,32 @@ export class LongTable {
       this.body,
     );
     scroller.append(this.table);
+    // It has the focus when the row that had it is scrolled out of sight.
+    scroller.tabIndex = -1;
     scroller.addEventListener("scroll", () => this.#place(), { passive: true });
-    this.body.addEventListener("keydown", (event) => this.#onKey(event));
+    scroller.addEventListener("keydown", (event) => this.#onKey(event));
     this.body.addEventListener("click", (event) => this.#onClick(event));
     new ResizeObserver(() => this.#place()).observe(scroller);
   }
 
   /** Shows these rows; the order is the caller's. */
   setRows(rows, { keepPlace = false } = {}) {
+    const hadFocus = this.body.contains(document.activeElement);
+    const focused = hadFocus ? this.keyOf(this.rows[this.active]) : undefined;
     this.rows = rows;
     this.table.setAttribute("aria-rowcount", rows.length + 1);
     this.active = Math.min(this.active, Math.max(0, rows.length - 1));
-    if (!keepPlace) {
+    if (hadFocus) {
+      const at = rows.findIndex((row) => this.keyOf(row) === focused);
+      if (at >= 0) this.active = at;
+    } else if (!keepPlace) {
       this.active = 0;
       this.scroller.scrollTop = 0;
     }
     for (const row of this.shown.values()) row.remove();
     this.shown.clear();
     this.#place();
+    if (hadFocus) this.#focusActive();
   }
 
   /** Says by which column the rows are in order. */
@@ -95,6 +103,7 @@ export class LongTable {
     const hadFocus = this.body.contains(document.activeElement);
     for (const [at, row] of this.shown) {
       if (at >= first && at < end) continue;
+      if (row.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
       row.remove();
       this.shown.delete(at);
     }
@@ -158,8 +167,14 @@ export class LongTable {
     else if (event.key === "Home") to = 0;
     else if (event.key === "End") to = last;
     else return;
+    if (last < 0 || event.target.closest("thead")) return;
     event.preventDefault();
     this.#activate(Math.max(0, Math.min(last, to)));
+    this.#focusActive();
+  }
+
+  #focusActive() {
+    if (!this.rows.length) return this.scroller.focus();
     this.#reveal();
     this.shown.get(this.active)?.querySelector(".row-button").focus({ preventScroll: true });
   }

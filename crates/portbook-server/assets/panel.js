@@ -4,7 +4,7 @@ import { element, byId, icon } from "./element.js";
 import { announce } from "./announce.js";
 import { appPath } from "./api.js";
 import { STATES, stateOfRole } from "./states.js";
-import { describe } from "./views/map.js";
+import { troubleOf } from "./dialogs/dialog.js";
 import { detailOf, timeOf } from "./views/history.js";
 import { appKey, counted, distance, exact } from "./words.js";
 
@@ -22,37 +22,71 @@ export class Panel {
   }
 
   /** Shows an app; the focus goes to it, and back to where it was when the panel is closed. */
-  async showApp(key, { takesFocus = true } = {}) {
-    const app = this.live.book.apps.get(key);
-    if (!app) return this.#showGone(key, takesFocus);
-    this.#begin({ key }, takesFocus);
+  showApp(key) {
+    this.#begin({ key });
+    this.#showApp();
+    this.#focus();
+    this.#ask(key);
+  }
+
+  #showApp() {
+    const app = this.live.book.apps.get(this.shown.key);
     this.onSelect(app);
-    this.#render(app, undefined, undefined);
-    if (takesFocus) this.#focus();
+    if (app) this.#render(app);
+    else this.#showGone();
+  }
+
+  /** Asks for what the list does not tell. */
+  async #ask(key) {
+    const app = this.live.book.apps.get(key);
+    if (!app) return;
     const [record, history] = await Promise.all([
       this.api.get(appPath(app.model, app.number)).catch(() => undefined),
       this.api.get("history", { model: app.model, app_num: app.number, last: CHANGES_SHOWN }).catch(() => []),
     ]);
-    if (this.shown?.key === key) this.#render(app, record, history.reverse());
+    if (this.shown?.key !== key) return;
+    this.shown = { key, record, history: history.reverse() };
+    this.#showApp();
   }
 
   /** Shows a port that no app holds. */
-  showPort(port, { takesFocus = true } = {}) {
-    this.#begin({ port }, takesFocus);
+  showPort(port) {
+    this.#begin({ port });
     this.onSelect(undefined);
+    this.#renderPort();
+    this.#focus();
+  }
+
+  #renderPort() {
+    const { port } = this.shown;
+    const holder = this.live.book.holderOf(port);
     const state = STATES[this.live.book.states[port]];
     const conflicts = this.live.book.conflictsOfPort.get(port) ?? [];
-    this.element.replaceChildren(
+    this.#replace(
       this.#head(`Port ${port}`),
       element(
         "p",
         { class: "held-port" },
         element("span", { class: "swatch", "data-state": state.id, "aria-hidden": "true" }),
-        element("span", {}, sentence(state.meaning)),
+        element("span", {}, sentence(holder ? `held by ${holder.key}` : state.meaning)),
       ),
       ...conflictsOf(conflicts),
     );
-    if (takesFocus) this.#focus();
+  }
+
+  /** Says why the book cannot be shown, and offers to try again. */
+  showTrouble(error, tryAgain) {
+    this.shown = { trouble: true };
+    this.element.dataset.open = "";
+    this.#replace(
+      element("h2", { tabindex: "-1" }, "The book cannot be shown"),
+      troubleOf(error),
+      element(
+        "div",
+        { class: "actions" },
+        element("button", { type: "button", class: "button", "data-role": "again", onclick: tryAgain }, "Try again"),
+      ),
+    );
   }
 
   /** Shows what happened last. */
@@ -66,8 +100,8 @@ export class Panel {
     this.cameFrom = undefined;
   }
 
-  #begin(shown, takesFocus) {
-    if (takesFocus && !this.element.contains(document.activeElement)) this.cameFrom = document.activeElement;
+  #begin(shown) {
+    if (!this.element.contains(document.activeElement)) this.cameFrom = document.activeElement;
     this.shown = shown;
     this.element.dataset.open = "";
   }
@@ -76,14 +110,20 @@ export class Panel {
     this.element.querySelector("h2").focus();
   }
 
+  /** After news: changes of other apps do not touch what is shown. */
   #refresh(detail) {
+    if (this.shown?.trouble) {
+      // News means that it is over.
+      this.shown = undefined;
+      delete this.element.dataset.open;
+    }
     if (!this.shown) return this.#showFeed();
-    // What has the focus stays where it is, unless the news is about what is shown.
-    const isAboutIt = detail?.records?.some((it) => appKey(it.model, it.app_num) === this.shown.key);
-    const hadFocus = this.element.contains(document.activeElement);
-    if (hadFocus && !isAboutIt) return;
-    if (this.shown.key) this.showApp(this.shown.key, { takesFocus: hadFocus });
-    else this.showPort(this.shown.port, { takesFocus: hadFocus });
+    if (this.shown.port !== undefined) return this.#renderPort();
+    if (!detail) return this.#showApp();
+    const isAboutIt = ({ model, app_num: number }) => appKey(model, number) === this.shown.key;
+    if (!detail.records.some(isAboutIt)) return;
+    this.#showApp();
+    this.#ask(this.shown.key);
   }
 
   #head(title) {
@@ -93,17 +133,26 @@ export class Panel {
       element("h2", { tabindex: "-1" }, title),
       element(
         "button",
-        { type: "button", class: "button quiet square", "aria-label": "Close", onclick: () => this.close() },
+        { type: "button", class: "button quiet square", "aria-label": "Close", "data-role": "close", onclick: () => this.close() },
         icon("close"),
       ),
     );
   }
 
-  #render(app, record, history) {
+  /** Puts other content into the panel; the focus stays on the part that had it. */
+  #replace(...content) {
     const hadFocus = this.element.contains(document.activeElement);
-    const focused = hadFocus ? document.activeElement.dataset.role : undefined;
+    const { role } = document.activeElement.dataset;
+    this.element.replaceChildren(...content);
+    if (!hadFocus) return;
+    const again = role && this.element.querySelector(`[data-role=${role}]`);
+    (again || this.element.querySelector("h2")).focus();
+  }
+
+  #render(app) {
+    const { record, history } = this.shown;
     const conflicts = this.live.book.conflictsOfApp.get(app.key) ?? [];
-    this.element.replaceChildren(
+    this.#replace(
       this.#head(app.key),
       element("ul", { class: "held" }, Object.entries(app.ports).map(([role, port]) => this.#port(role, port))),
       factsOf(app, record),
@@ -120,9 +169,6 @@ export class Panel {
       ...conflictsOf(conflicts),
       ...(history?.length ? [element("h3", {}, "What happened to it"), feed(history, undefined)] : []),
     );
-    if (!hadFocus) return;
-    const again = focused && this.element.querySelector(`[data-role=${focused}]`);
-    (again || this.element.querySelector("h2")).focus();
   }
 
   #port(role, port) {
@@ -150,19 +196,16 @@ export class Panel {
     );
   }
 
-  #showGone(key, takesFocus) {
-    this.#begin({ key }, takesFocus);
-    this.onSelect(undefined);
-    this.element.replaceChildren(
-      this.#head(key),
+  #showGone() {
+    this.#replace(
+      this.#head(this.shown.key),
       element("p", { class: "quiet-text" }, "It holds no ports now. When it asks again it gets those it had, if they are still free."),
     );
-    if (takesFocus) this.#focus();
   }
 
   #showFeed() {
     const { recent } = this.live;
-    this.element.replaceChildren(
+    this.#replace(
       element("h2", { tabindex: "-1" }, "What happened last"),
       recent.length
         ? feed(recent.slice(0, 20), (key) => this.showApp(key))
@@ -204,7 +247,7 @@ function conflictsOf(conflicts) {
   return [
     element("h3", {}, counted(conflicts.length, "conflict")),
     ...conflicts.map((conflict) =>
-      element("div", { class: "trouble" }, element("p", {}, sentence(conflict.message)), element("p", {}, sentence(conflict.hint))),
+      element("div", { class: "trouble" }, element("p", {}, conflict.message), element("p", {}, conflict.hint)),
     ),
   ];
 }
@@ -220,5 +263,5 @@ async function copy(app) {
 }
 
 function sentence(text) {
-  return text ? `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".") : "";
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }

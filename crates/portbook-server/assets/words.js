@@ -2,6 +2,7 @@
 
 const numbers = new Intl.NumberFormat("en-GB");
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const second = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
@@ -36,10 +37,12 @@ export function dayOf(time) {
   return day.format(new Date(time));
 }
 
-/** The hour and minute for what is of today, else the day. */
+/** The hour and minute for what is of today, else the day, with its year if that is another one. */
 export function brief(time) {
   const date = new Date(time);
-  return date.toDateString() === new Date().toDateString() ? minute.format(date) : day.format(date);
+  const now = new Date();
+  if (date.toDateString() === now.toDateString()) return minute.format(date);
+  return (date.getFullYear() === now.getFullYear() ? dayOfYear : day).format(date);
 }
 
 /** To the second. */

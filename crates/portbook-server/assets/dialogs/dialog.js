@@ -11,7 +11,7 @@ let last = 0;
  * `run` gets the form; `fields` are elements; the first of them, else the button that leaves, has the
  * focus.
  */
-export function ask({ title, text, content, fields = [], action, isDangerous = false, run }) {
+export function ask({ title, text, content, fields = [], action, isDangerous = false, isWide = false, run }) {
   return new Promise((resolve) => {
     const id = `dialog-${++last}`;
     let result;
@@ -28,7 +28,11 @@ export function ask({ title, text, content, fields = [], action, isDangerous = f
       trouble,
       element("div", { class: "choices" }, leave, go),
     );
-    const dialog = element("dialog", { "aria-labelledby": id, "aria-describedby": text && `${id}-text` }, form);
+    const dialog = element(
+      "dialog",
+      { class: isWide && "wide", "aria-labelledby": id, "aria-describedby": text && `${id}-text` },
+      form,
+    );
     leave.addEventListener("click", () => dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -52,11 +56,6 @@ export function ask({ title, text, content, fields = [], action, isDangerous = f
     dialog.showModal();
     (form.querySelector("input, select") ?? leave).focus();
   });
-}
-
-/** As `ask`, for what needs no field. */
-export function confirm(question) {
-  return ask(question);
 }
 
 /** A field of a dialog, with its name and what may be written there. */

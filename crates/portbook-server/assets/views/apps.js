@@ -20,6 +20,7 @@ const ORDERS = {
 export class AppsView {
   constructor(live, { onOpen }) {
     this.live = live;
+    this.ordered = [];
     this.order = { id: "app", direction: "ascending" };
     this.form = byId("app-filters");
     const column = (id, title, cell, className, sort) => ({ id, title, cell, class: className, sort });
@@ -40,9 +41,21 @@ export class AppsView {
     });
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", () => this.#show({ says: true }));
-    live.addEventListener("loaded", () => this.#onNews());
-    live.addEventListener("changed", () => this.#onNews());
-    live.addEventListener("derived", () => this.#onNews());
+    for (const news of ["loaded", "changed", "derived"]) {
+      live.addEventListener(news, () => {
+        this.isStale = true;
+        if (this.isOpen) this.#onNews();
+      });
+    }
+  }
+
+  open() {
+    this.isOpen = true;
+    if (this.isStale) this.#onNews();
+  }
+
+  close() {
+    this.isOpen = false;
   }
 
   /** Marks the app that is shown in the panel. */
@@ -58,6 +71,8 @@ export class AppsView {
   }
 
   #onNews() {
+    this.isStale = false;
+    this.#sort();
     this.#offer("model", "all", (app) => [app.model]);
     this.#offer("role", "any", (app) => Object.keys(app.ports));
     this.#show({ keepPlace: true });
@@ -80,14 +95,21 @@ export class AppsView {
     const isSame = this.order.id === column.id;
     const direction = isSame ? turned[this.order.direction] : column.sort;
     this.order = { id: column.id, direction };
+    this.#sort();
     this.#show();
     announce(`sorted by ${column.title.toLowerCase()}, ${direction}`);
+  }
+
+  #sort() {
+    const compare = ORDERS[this.order.id];
+    const sign = this.order.direction === "ascending" ? 1 : -1;
+    this.ordered = [...this.live.book.apps.values()].sort((a, b) => sign * compare(a, b));
   }
 
   #show({ keepPlace = false, says = false } = {}) {
     const { text, model, role, usable } = Object.fromEntries(new FormData(this.form));
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    const all = [...this.live.book.apps.values()];
+    const all = this.ordered;
     const chosen = all.filter(
       (app) =>
         (!model || app.model === model) &&
@@ -95,9 +117,6 @@ export class AppsView {
         (!usable || app.isAvailable === (usable === "yes")) &&
         words.every((word) => matches(app, word)),
     );
-    const compare = ORDERS[this.order.id];
-    const sign = this.order.direction === "ascending" ? 1 : -1;
-    chosen.sort((a, b) => sign * compare(a, b));
     this.table.setRows(chosen, { keepPlace });
     this.table.showOrder(this.order.id, this.order.direction);
     const result =

@@ -2,8 +2,8 @@
 
 import { element, byId } from "../element.js";
 import { announce, tell } from "../announce.js";
-import { counted, portsInWords } from "../words.js";
-import { confirm, troubleOf } from "../dialogs/dialog.js";
+import { appKey, counted } from "../words.js";
+import { ask, troubleOf } from "../dialogs/dialog.js";
 import { isConflict } from "./figures.js";
 
 export class ConflictsView {
@@ -85,30 +85,38 @@ export class ConflictsView {
     }
   }
 
-  #showPlan(plan) {
-    const { moves, problems } = plan;
+  #showPlan({ moves, left }) {
     const place = byId("repair");
+    const stays = left.length > 0 && [
+      element("h4", {}, "What no move resolves"),
+      element("ul", { class: "stays" }, left.map(stayingEntry)),
+    ];
     if (!moves.length) {
-      place.replaceChildren(element("p", { class: "quiet-text" }, "No conflict can be repaired by moving ports."));
+      const text = "No conflict can be resolved by moving ports.";
+      place.replaceChildren(element("p", { class: "quiet-text" }, text), ...(stays || []));
       return;
     }
-    const apply = element("button", { type: "button", class: "button danger" }, `Move ${counted(moves.length, "app")}…`);
+    const action = `Move ${counted(moves.length, "port")}…`;
+    const apply = element("button", { type: "button", class: "button danger", id: "apply-repair" }, action);
     apply.addEventListener("click", () => this.#apply(moves));
-    place.replaceChildren(movesTable(moves), apply);
+    place.replaceChildren(movesTable(moves), apply, ...(stays || []));
   }
 
   async #apply(moves) {
-    const done = await confirm({
+    const action = `Move ${counted(moves.length, "port")}`;
+    const repair = await ask({
       title: "Repair the book?",
-      text: `${counted(moves.length, "app")} will get other ports. Running ones must be started anew to use them.`,
+      text: "These apps get other ports, all in one step. Start them anew so that they use them.",
       content: movesTable(moves),
-      action: `Move ${counted(moves.length, "app")}`,
+      action,
       isDangerous: true,
+      isWide: true,
       run: () => this.api.post("repair", { apply: true }),
     });
-    if (!done) return;
-    tell(`${counted(moves.length, "app")} moved.`);
-    this.live.derive();
+    if (!repair) return;
+    tell(`${counted(repair.moves.length, "port")} moved.`);
+    await this.live.derive();
+    byId("title-conflicts").focus();
   }
 }
 
@@ -117,15 +125,25 @@ function movesTable(moves) {
     element(
       "tr",
       {},
-      element("th", { scope: "row", class: "mono" }, `${move.model}/app${move.app_num}`),
-      element("td", { class: "mono" }, portsInWords(move.from)),
-      element("td", { class: "mono" }, portsInWords(move.to)),
+      element("th", { scope: "row", class: "mono" }, appKey(move.model, move.app_num)),
+      element("td", {}, move.role),
+      element("td", { class: "mono" }, String(move.from)),
+      element("td", { class: "mono" }, String(move.to)),
+      element("td", { class: "quiet-text" }, move.why),
     );
   const heading = (text) => element("th", { scope: "col" }, text);
   return element(
-    "table",
-    { class: "moves" },
-    element("thead", {}, element("tr", {}, ["App", "From", "To"].map(heading))),
-    element("tbody", {}, moves.map(row)),
+    "div",
+    { class: "moves-scroller" },
+    element(
+      "table",
+      { class: "moves" },
+      element("thead", {}, element("tr", {}, ["App", "Role", "From", "To", "Why"].map(heading))),
+      element("tbody", {}, moves.map(row)),
+    ),
   );
+}
+
+function stayingEntry(conflict) {
+  return element("li", {}, conflict.message, element("span", { class: "quiet-text" }, ` — ${conflict.why}`));
 }

@@ -1,6 +1,7 @@
 // The figures above the map: how much there is, how much is left, what is wrong.
 
 import { element, byId } from "../element.js";
+import { STATES, stateOfRole } from "../states.js";
 import { count, counted, share } from "../words.js";
 
 /** Shows the figures of a space. */
@@ -31,15 +32,14 @@ function range({ role, base, step, max, used, free }) {
   const all = used + free;
   const made = figure(`${title(role)} range`, share(used, all), `${count(free)} free`);
   made.title = `${role}: from ${base} to ${max}, every ${step === 1 ? "port" : `${step}th port`}`;
-  made.lastElementChild.append(gauge(role, used, all));
+  made.lastElementChild.append(gauge(STATES[stateOfRole(role)].id, used, all));
   return made;
 }
 
-/** A bar of which a part is filled. */
-export function gauge(role, used, all) {
-  const part = element("i", { class: "swatch-bar" });
+/** A bar of which a part is filled, in the colour of a state. */
+export function gauge(state, used, all) {
+  const part = element("i");
   part.style.flexBasis = `${all ? (100 * used) / all : 0}%`;
-  const state = role === "backend" || role === "frontend" ? role : "other-role";
   part.style.setProperty("--swatch", `var(--state-${state})`);
   return element("span", { class: "bar-gauge", "aria-hidden": "true" }, part);
 }

@@ -113,7 +113,7 @@ export function detailOf(record) {
       return `the promises of ${record.source}`;
     case "pool-added":
     case "pool-removed":
-      return `${record.pool.name}: ${record.pool.ports} for ${record.pool.models}`;
+      return `${record.pool.name}: ${record.pool.ports.join(" to ")} for ${record.pool.models}`;
     case "noted":
       return record.notes?.directory?.path ? `in ${record.notes.directory.path}` : "";
     default:

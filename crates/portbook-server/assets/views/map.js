@@ -3,7 +3,6 @@
 import { PortMap } from "../map/port-map.js";
 import { PORTS, STATES } from "../states.js";
 import { element, byId } from "../element.js";
-import { announce } from "../announce.js";
 import { count } from "../words.js";
 import { isConflict, showFigures } from "./figures.js";
 
@@ -52,8 +51,9 @@ export class MapView {
     const field = byId("go-to-port");
     const port = Number(field.value);
     if (!Number.isInteger(port) || port < 1 || port >= PORTS) {
-      announce("Ports run from 1 to 65535");
-      field.select();
+      field.setCustomValidity("Ports run from 1 to 65535");
+      field.reportValidity();
+      field.addEventListener("input", () => field.setCustomValidity(""), { once: true });
       return;
     }
     this.goTo(port);

@@ -1,6 +1,7 @@
 // The view of how much is used: over time, by range, by pool, by model.
 
 import { element, byId } from "../element.js";
+import { STATES, stateOfRole } from "../states.js";
 import { count, counted, share } from "../words.js";
 import { Curve } from "./curve.js";
 import { gauge } from "./figures.js";
@@ -120,7 +121,7 @@ function rangeGauge({ role, base, step, max, used, free }) {
     { class: "gauge" },
     element("span", {}, role, " ", element("small", {}, `${base} to ${max}, step ${step}`)),
     element("span", {}, share(used, used + free), " ", element("small", {}, `${count(used)} used, ${count(free)} free`)),
-    gauge(role, used, used + free),
+    gauge(STATES[stateOfRole(role)].id, used, used + free),
   );
 }
 
@@ -128,7 +129,7 @@ function poolGauge({ name, ports, models, used, free }) {
   return element(
     "div",
     { class: "gauge" },
-    element("span", {}, name, " ", element("small", {}, `${ports} for ${models}`)),
+    element("span", {}, name, " ", element("small", {}, `${ports.join(" to ")} for ${models}`)),
     element("span", {}, share(used, used + free), " ", element("small", {}, `${count(used)} used, ${count(free)} free`)),
     gauge("pool", used, used + free),
   );
