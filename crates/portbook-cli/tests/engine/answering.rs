@@ -103,7 +103,7 @@ fn at_ports_of_the_engines_choice(engine: &Engine) {
     desk.done(&format!(
         "allocate openai_gpt-4 1 --no-host-check --ports backend={port}"
     ));
-    if engine.kind != Kind::Podman {
+    if engine.kind.is_docker() {
         engine.runs("--name choice --publish 8000-8004:80");
         let port = engine.does("port choice 80");
         let port = port.lines().next().unwrap().rsplit_once(':').unwrap().1;
@@ -133,6 +133,7 @@ fn the_process_alone_says_nothing(engine: &Engine) {
         Kind::Docker => "docker-proxy",
         Kind::DockerWithoutProxy => "dockerd",
         Kind::Podman => "conmon",
+        Kind::RootlessPodman => "rootlessport",
     };
     assert_eq!(process["name"], name, "{apps}");
     // Allocation sees it as it sees any listener.

@@ -1,6 +1,7 @@
 //! A container engine and a book beside it, both a test's own.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,9 +25,25 @@ pub(crate) enum Kind {
     DockerWithoutProxy,
     /// podman, which answers Docker's API; `conmon` holds the ports.
     Podman,
+    /// podman as a user runs it, without any right on the machine; `rootlessport` holds the ports.
+    RootlessPodman,
 }
 
-pub(crate) const KINDS: [Kind; 3] = [Kind::Docker, Kind::DockerWithoutProxy, Kind::Podman];
+pub(crate) const KINDS: [Kind; 4] = [
+    Kind::Docker,
+    Kind::DockerWithoutProxy,
+    Kind::Podman,
+    Kind::RootlessPodman,
+];
+
+impl Kind {
+    pub(crate) fn is_docker(self) -> bool {
+        matches!(self, Kind::Docker | Kind::DockerWithoutProxy)
+    }
+}
+
+/// Somebody without a name on this machine.
+const USER: u32 = 64_042;
 
 /// A running engine in a network of its own, with one image. Ended when dropped.
 pub(crate) struct Engine {
@@ -48,6 +65,11 @@ impl Engine {
             Kind::Docker => dockerd(folder.path(), true),
             Kind::DockerWithoutProxy => dockerd(folder.path(), false),
             Kind::Podman => podman(folder.path()),
+            Kind::RootlessPodman => {
+                give_to_user(folder.path());
+                let user = format!("setpriv --reuid {USER} --regid {USER} --clear-groups");
+                format!("{user} {}", podman(folder.path()))
+            }
         };
         // A network of its own, and mounts of its own, which go with it.
         let script = format!("ip link set lo up && exec {engine}");
@@ -64,6 +86,8 @@ impl Engine {
                 &script,
             ])
             .env("CONTAINERS_CONF", folder.path().join("containers.conf"))
+            .env("HOME", folder.path().join("home"))
+            .env("XDG_RUNTIME_DIR", folder.path().join("run"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -103,7 +127,8 @@ impl Engine {
         let mut archive = Command::new("tar")
             .arg("-C")
             .arg(&rootfs)
-            .args(["-c", "."])
+            // A user without further ids can unpack nobody else's files.
+            .args(["--owner=0", "--group=0", "-c", "."])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -229,6 +254,12 @@ impl Drop for Engine {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+fn give_to_user(folder: &Path) {
+    for name in ["", "home", "run", "run/podman"] {
+        chown(folder.join(name), Some(USER), Some(USER)).unwrap();
     }
 }
 
