@@ -240,3 +240,148 @@ fn own_ports(app: &AppKey, book: &Book<'_>) -> String {
         ports.unwrap_or_default()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use portbook_engine::{Compose, ContainerState, Endpoint};
+    use portbook_model::{Model, Notes, Source, Timestamp, Transport};
+
+    use super::*;
+
+    fn port(number: u16) -> Port {
+        Port::new(number).unwrap()
+    }
+
+    fn held(number: u32, backend: u16) -> Allocation {
+        let role = |name: &str| name.parse::<Role>().unwrap();
+        Allocation {
+            app: AppKey::new(
+                Model::new("m").unwrap(),
+                number.to_string().parse().unwrap(),
+            ),
+            ports: [(role("backend"), port(backend))].into(),
+            source: Source::Dynamic,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+            lease: None,
+            notes: Notes::default(),
+        }
+    }
+
+    /// What is told of a container of app 1, or of nobody, that publishes this.
+    fn told(project: Option<&str>, wanted: Wanted, has: Option<u16>) -> Option<String> {
+        let allocations = [held(1, 5001), held(2, 5003)];
+        let homes = Homes::of(&allocations, vec![Model::new("m").unwrap()]);
+        let container = Container {
+            id: "0".repeat(64),
+            name: "web".to_owned(),
+            image: "nginx".to_owned(),
+            state: match has {
+                Some(_) => ContainerState::Running,
+                None => ContainerState::Exited,
+            },
+            compose: Compose {
+                project: project.map(str::to_owned),
+                ..Compose::default()
+            },
+            pid: None,
+            uses_host_network: false,
+            published: vec![Publication {
+                transport: Transport::Tcp,
+                address: None,
+                wanted,
+                has: has.map(port),
+            }],
+        };
+        let engine = Engine {
+            endpoint: Endpoint::Unix("/run/docker.sock".into()),
+            containers: vec![container],
+        };
+        let mismatches = Containers::of(vec![engine], &homes).mismatches(&allocations);
+        let messages: Vec<String> = mismatches
+            .into_iter()
+            .map(|mismatch| mismatch.conflict.message)
+            .collect();
+        assert!(messages.len() < 2, "{messages:?}");
+        messages.into_iter().next()
+    }
+
+    #[test]
+    fn only_what_the_book_sees_otherwise_is_told() {
+        let own = Some("m-app1");
+        let exactly = |number: u16| Wanted::Exactly(port(number));
+        let range = Wanted::OneOf(port(5000), port(5009));
+        // The app's own port, what nobody holds, and what no claim is.
+        for (project, wanted, has) in [
+            (own, exactly(5001), Some(5001)),
+            (own, exactly(5001), None),
+            (own, Wanted::Any, Some(32_768)),
+            (own, Wanted::Any, None),
+            (own, range, Some(5001)),
+            (None, exactly(80), Some(80)),
+            (None, exactly(80), None),
+            (None, Wanted::Any, None),
+            (None, Wanted::OneOf(port(6000), port(6009)), None),
+        ] {
+            assert_eq!(
+                told(project, wanted, has),
+                None,
+                "{project:?} {wanted:?} {has:?}"
+            );
+        }
+        for (project, wanted, has, says) in [
+            (
+                own,
+                exactly(5003),
+                Some(5003),
+                "port 5003, the backend of m/app2, is published by",
+            ),
+            (
+                own,
+                exactly(5003),
+                None,
+                "is wanted by the container web (image nginx, project m-app1, exited) of m/app1",
+            ),
+            (
+                own,
+                exactly(80),
+                Some(80),
+                "of m/app1 publishes port 80, which is not allocated to it",
+            ),
+            (own, exactly(80), None, "of m/app1 wants port 80"),
+            (own, range, Some(5005), "publishes port 5005"),
+            (
+                own,
+                range,
+                None,
+                "port 5003, the backend of m/app2, may be taken by",
+            ),
+            (own, Wanted::Any, Some(5003), "port 5003"),
+            (
+                None,
+                exactly(5001),
+                Some(5001),
+                "port 5001, the backend of m/app1, is published by",
+            ),
+            (
+                None,
+                exactly(5001),
+                None,
+                "port 5001, the backend of m/app1, is wanted by",
+            ),
+            (
+                None,
+                range,
+                None,
+                "port 5001, the backend of m/app1, may be taken by",
+            ),
+            (Some("other"), Wanted::Any, Some(5001), "port 5001"),
+        ] {
+            let told = told(project, wanted, has).unwrap_or_default();
+            assert!(
+                told.contains(says),
+                "{project:?} {wanted:?} {has:?}: {told}"
+            );
+        }
+    }
+}

@@ -64,9 +64,9 @@ impl PortAllocationService {
         };
         let containers = match &comparison.engines {
             Some(surroundings) => {
-                let survey = portbook_engine::survey(&surroundings.places()?)?;
-                findings.silent = survey.silent;
-                Containers::of(survey.engines, &self.homes(&allocations)?)
+                let (containers, silent) = self.containers(surroundings, &allocations)?;
+                findings.silent = silent;
+                containers
             }
             None => Containers::default(),
         };
@@ -90,15 +90,40 @@ impl PortAllocationService {
             conflicts.push(mismatch.conflict);
         }
         conflicts.extend(sightings.iter().filter_map(Sighting::conflict));
-        conflicts.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
-        conflicts.dedup();
+        put_in_order(conflicts);
         findings.apps = states(&allocations, &sightings, &containers, drifts);
         Ok(findings)
     }
 
-    fn homes(&self, allocations: &[Allocation]) -> Result<Homes, Error> {
-        Ok(Homes::of(allocations, self.models()?))
+    /// Compares the book with what containers publish, and with nothing else: no app's state is told.
+    pub fn check_containers(&self, engines: &Surroundings) -> Result<Findings, Error> {
+        let allocations = self.allocations(None)?;
+        let (containers, silent) = self.containers(engines, &allocations)?;
+        let mismatches = containers.mismatches(&allocations).into_iter();
+        let mut conflicts = mismatches.map(|mismatch| mismatch.conflict).collect();
+        put_in_order(&mut conflicts);
+        Ok(Findings {
+            conflicts,
+            apps: Vec::new(),
+            silent,
+        })
     }
+
+    fn containers(
+        &self,
+        engines: &Surroundings,
+        allocations: &[Allocation],
+    ) -> Result<(Containers, Vec<EngineError>), Error> {
+        let survey = portbook_engine::survey(&engines.places()?)?;
+        let homes = Homes::of(allocations, self.models()?);
+        Ok((Containers::of(survey.engines, &homes), survey.silent))
+    }
+}
+
+/// By port, each once: a container that has a port by TCP and UDP has it twice.
+fn put_in_order(conflicts: &mut Vec<Conflict>) {
+    conflicts.sort_by(|a, b| (a.port, a.kind, &a.message).cmp(&(b.port, b.kind, &b.message)));
+    conflicts.dedup();
 }
 
 /// A use of an app's port, and the container behind it where an engine was asked and knows it.
