@@ -1,5 +1,6 @@
 //! The command line: what can be said, and what `--help` teaches.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -159,6 +160,18 @@ pub(crate) enum Command {
     /// One that runs, or at whose port somebody is who may be the app, is never gone. What was released
     /// comes back with its old ports if the app asks again. Run it on the host where the apps are.
     Cleanup(Cleanup),
+    /// Run a command with an app's ports, allocating them if it has none
+    ///
+    /// The command finds BACKEND_PORT, FRONTEND_PORT and so on for every role, PROJECT_NAME,
+    /// COMPOSE_PROJECT_NAME, and PORT: the port of the --role, else of the backend. It has the terminal,
+    /// standard input and output to itself, gets the signals that portbook gets, and its exit status is
+    /// portbook's: 128 and the signal's number where a signal ended it, 127 if there is no such command,
+    /// 126 if it cannot be executed.
+    ///
+    /// The book remembers the command's process while it runs, so that `check` knows the app from a
+    /// stranger. A lease is renewed meanwhile. Where somebody else has one of the ports, or the app is
+    /// run already, a note says so and the command runs all the same.
+    Run(Run),
     /// Register the apps that a file names with the ports it names: all of them or none
     ///
     /// FILE is a port_config.json, an export of portbook's (JSON or CSV), or an earlier SQLite database
@@ -370,6 +383,27 @@ pub(crate) struct Cleanup {
     /// Do it
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) app: OneApp,
+    /// Whose port is PORT [default: backend]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<Role>,
+    /// Roles besides backend and frontend, as the configuration names them
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
+    pub(crate) roles: Vec<Role>,
+    /// If the app is new, end its allocation this long after the command: 90s, 45m, 2h, 7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) ttl: Option<Span>,
+    /// If the app is made by this call, give its ports back when the command ends, however it ends
+    #[arg(long)]
+    pub(crate) release_on_exit: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

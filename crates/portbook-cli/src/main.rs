@@ -16,6 +16,9 @@ use crate::commands::{Answer, Ending};
 use crate::output::{Complaint, Output};
 
 fn main() -> ExitCode {
+    if let Some(status) = commands::run::become_command() {
+        return status;
+    }
     match Arguments::try_parse() {
         Ok(arguments) => run(arguments),
         Err(error)
@@ -48,6 +51,7 @@ fn end(ending: Ending, output: &Output) -> ExitCode {
     match ending {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Status(status)) => ExitCode::from(status),
         Err(complaint) if complaint.is_broken_pipe() => ExitCode::SUCCESS,
         Err(complaint) => {
             output.fail(&complaint);

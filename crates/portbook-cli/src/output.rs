@@ -226,6 +226,17 @@ impl Complaint {
         }
     }
 
+    /// A command that was to be run was not, for which shells have statuses of their own.
+    pub(crate) fn not_run(code: &'static str, message: String, exit_status: u8) -> Self {
+        Self {
+            code,
+            message,
+            hint: None,
+            problems: Vec::new(),
+            exit_status,
+        }
+    }
+
     /// The complaint about an answer that cannot be written.
     fn about_output(error: &io::Error) -> Self {
         let code = match error.kind() {

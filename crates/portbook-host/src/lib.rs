@@ -58,5 +58,7 @@ pub use holder::{Socket, holders, listeners};
 pub use local_host::LocalHost;
 pub use machine::{ClockState, boot_id, clock, host_name, open_file_limit};
 pub use network::{NetworkView, has_ipv6, network_view};
-pub use process::{descends_from, is_container_proxy, process, process_start_time};
+pub use process::{
+    children, descends_from, has_stopped, is_container_proxy, process, process_start_time,
+};
 pub use sysctl::{ephemeral_range, reserved_ports, reserved_ports_line};

@@ -48,12 +48,14 @@ pub fn process(pid: u32) -> Option<Process> {
     })
 }
 
-/// When the process began, in clock ticks since the machine's start.
+/// When the process began, in clock ticks since the machine's start; `None` where there is none, or it
+/// has ended and only waits for its parent to take notice.
 ///
 /// A pid is given out again once its process has ended: together with [`boot_id`](crate::boot_id),
 /// pid and start time name one process for good.
 pub fn process_start_time(pid: u32) -> Option<u64> {
-    start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    start_time(&stat).filter(|_| !has_ended(&stat))
 }
 
 /// Whether `ancestor` started the process, or started who started it, and so on. One whose parent has
@@ -71,6 +73,34 @@ pub fn descends_from(pid: u32, ancestor: u32) -> bool {
         }
     }
     false
+}
+
+/// The processes whose parent is `pid`, those that ended and were not waited for left out.
+pub fn children(pid: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |number: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat"));
+        stat.is_ok_and(|stat| parent(&stat) == Some(pid) && !has_ended(&stat))
+    };
+    numbers.filter(is_child).collect()
+}
+
+/// Whether the process was stopped, as by Ctrl-Z, and not continued since.
+pub fn has_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| state(&stat) == Some('T'))
+}
+
+/// Whether the process is a zombie: it waits to be waited for.
+fn has_ended(stat: &str) -> bool {
+    matches!(state(stat), Some('Z' | 'X'))
+}
+
+/// Field 3 of proc_pid_stat(5).
+fn state(stat: &str) -> Option<char> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.trim_start().chars().next()
 }
 
 fn parent(stat: &str) -> Option<u32> {
@@ -144,6 +174,12 @@ mod tests {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
         assert_eq!(start_time(stat), Some(4242));
         assert_eq!(start_time("7 (a"), None);
+    }
+
+    #[test]
+    fn who_has_ended_is_told_from_who_runs() {
+        assert!(has_ended("7 (a) Z 1 7 7 0"));
+        assert!(!has_ended("7 (Z Z) S 1 7 7 0"));
     }
 
     #[test]

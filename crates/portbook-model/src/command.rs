@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actor, Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange,
-    PortSet, PortStretch, Ports, PromiseFile, ReleaseCause, Role, Space, Span, Timestamp,
+    PortSet, PortStretch, Ports, ProcessIdentity, PromiseFile, ReleaseCause, Role, Run, Space, Span,
+    Timestamp,
 };
 
 /// A wish to change the book, in one space.
@@ -56,6 +57,8 @@ pub enum Ask {
         /// The apps and what to remember.
         notes: Vec<(AppKey, Note)>,
     },
+    /// To get or allocate ports for an app and to remember the command that is about to run with them.
+    BeginRun(RunRequest),
     /// To move ports: all of them or none.
     Move {
         /// Which, and where to.
@@ -153,6 +156,24 @@ impl AllocationRequest {
     }
 }
 
+/// A command that is about to run with an app's ports. That it may have them and that it is remembered
+/// is one step: no command runs unknown to the book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// The app.
+    pub app: AppKey,
+    /// Roles besides those that every app gets.
+    pub roles: BTreeSet<Role>,
+    /// How long a new allocation lasts; `None`: for good.
+    pub ttl: Option<Span>,
+    /// The command's process.
+    pub process: ProcessIdentity,
+    /// Whether the app is to be released when the command ends, if it is made for this run.
+    pub release_on_exit: bool,
+    /// The command noted before, where the asker found it ended; any other that is noted stands.
+    pub ended: Option<ProcessIdentity>,
+}
+
 /// One app of an import with the ports it is to have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportEntry {
@@ -176,6 +197,14 @@ pub enum Outcome {
     Reclaimed(Vec<AppKey>),
     /// How many apps have a note that they did not have.
     Noted(usize),
+    /// What the app holds; and the command that is noted as its run already, in whose place the new one
+    /// was not put.
+    RunBegun {
+        /// What the app holds, with what is remembered of it now.
+        grant: Grant,
+        /// The run that stands.
+        standing: Option<Run>,
+    },
     /// The apps whose ports were moved.
     Moved(Vec<MovedApp>),
     /// The allocation with its new end.
@@ -466,6 +495,9 @@ impl Needs {
                     needs.apps.extend(request.apps.iter().cloned());
                     needs.owners.extend(request.pins.values().copied());
                     needs.every_owner |= request.explain;
+                }
+                Ask::BeginRun(request) => {
+                    needs.apps.insert(request.app.clone());
                 }
                 Ask::Release { apps } => needs.apps.extend(apps.iter().cloned()),
                 Ask::Reclaim { orphans } => {

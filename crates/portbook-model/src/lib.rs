@@ -43,7 +43,7 @@ pub use browsers::browser_blocked;
 pub use change::{Batch, Change, CommitId, Recorded, ReleaseCause, Source, SpaceChange};
 pub use command::{
     AllocationRequest, Ask, Command, Exhaustion, Grant, ImportEntry, ImportFault, ImportProblem,
-    Move, MovedApp, Needs, Outcome, RangeUse, Refusal,
+    Move, MovedApp, Needs, Outcome, RangeUse, Refusal, RunRequest,
 };
 pub use host::{Holder, HostUnknown, HostView, Process, SocketUse, Transport, UncheckedHost};
 pub use notes::{AppDirectory, Note, Notes, ProcessIdentity, Run};

@@ -21,6 +21,7 @@ mod records;
 mod repair;
 mod rules;
 mod scaffold;
+mod running;
 mod service;
 mod truths;
 mod usage;
@@ -37,11 +38,13 @@ pub use configuration::{
 pub use error::{Error, Failure};
 pub use import::{FileProblem, ImportReport};
 pub use open::sqlite_path;
+pub use ownership::process_identity;
 pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
 pub use repair::{LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused, RepairRequest};
 pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
+pub use running::{BegunRun, EndedRun, RunPlace};
 pub use service::{PortAllocationService, Resolved};
 pub use truths::{
     AppState, AppTruth, Belonging, Comparison, ContainerName, Drift, Findings, PortHolder,

@@ -113,13 +113,22 @@ fn lies_in_conventional_directory(directory: &Path, app: &AppKey) -> bool {
     })
 }
 
+/// What names the process of this pid for good; `None` where there is none, or the kernel does not say.
+pub fn process_identity(pid: u32) -> Option<ProcessIdentity> {
+    Some(ProcessIdentity {
+        pid,
+        start_time: process_start_time(pid)?,
+        boot: boot_id()?,
+    })
+}
+
 /// Whether this very process still runs: a pid that was given out again is another's.
 pub(crate) fn is_running(process: &ProcessIdentity) -> bool {
     boot_id().as_deref() == Some(&process.boot)
         && process_start_time(process.pid) == Some(process.start_time)
 }
 
-fn is_part_of(pid: u32, run: &ProcessIdentity) -> bool {
+pub(crate) fn is_part_of(pid: u32, run: &ProcessIdentity) -> bool {
     is_running(run) && (pid == run.pid || descends_from(pid, run.pid))
 }
 
@@ -143,11 +152,7 @@ mod tests {
 
     #[test]
     fn a_pid_that_was_given_out_again_is_anothers() {
-        let ours = ProcessIdentity {
-            pid: std::process::id(),
-            start_time: process_start_time(std::process::id()).unwrap(),
-            boot: boot_id().unwrap(),
-        };
+        let ours = process_identity(std::process::id()).unwrap();
         assert!(is_running(&ours));
         assert!(is_part_of(ours.pid, &ours));
         let earlier = ProcessIdentity {

@@ -155,7 +155,7 @@ impl PortAllocationService {
         }
     }
 
-    fn promises_now(&self) -> Result<Option<Current>, Error> {
+    pub(crate) fn promises_now(&self) -> Result<Option<Current>, Error> {
         let Some(source) = &self.promises else {
             return Ok(None);
         };
@@ -167,7 +167,7 @@ impl PortAllocationService {
     ///
     /// The promises go along each time, which changes nothing where the book has them: another
     /// process may have read an earlier state of the file and have been slower to tell of it.
-    fn submit_knowing(
+    pub(crate) fn submit_knowing(
         &self,
         promises: Option<Current>,
         ask: Ask,

@@ -19,6 +19,11 @@ mod renew;
 mod repair;
 mod resolve;
 mod scaffold;
+#[cfg(target_os = "linux")]
+pub(crate) mod run;
+#[cfg(not(target_os = "linux"))]
+#[path = "run_elsewhere.rs"]
+pub(crate) mod run;
 mod stats;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
@@ -33,6 +38,8 @@ pub(crate) enum Answer {
     Yes,
     /// Nothing is wrong with the call, but the answer is no.
     No,
+    /// The command that was run has answered, with this status.
+    Status(u8),
 }
 
 /// What a command ends with.
@@ -58,6 +65,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Check(check) => check::run(&check, &open(&global, output)?, output),
         Command::Repair(repair) => repair::run(&repair, &open(&global, output)?, output),
         Command::Release(apps) => release::run(&apps, &open(&global, output)?, output),
+        Command::Run(run) => run::run(&run, &open(&global, output)?, output),
         Command::Renew(renew) => renew::run(&renew, &open(&global, output)?, output),
         Command::Cleanup(cleanup) => cleanup::run(&cleanup, &open(&global, output)?, output),
         Command::Import(import) => import::run(&import, &open(&global, output)?, output),

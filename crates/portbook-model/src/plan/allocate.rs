@@ -36,7 +36,7 @@ impl Draft<'_> {
         Ok(Outcome::Allocated(grants))
     }
 
-    fn grant(
+    pub(super) fn grant(
         &mut self,
         app: &AppKey,
         roles: &BTreeSet<Role>,
@@ -159,7 +159,10 @@ impl Draft<'_> {
 }
 
 /// The roles that a request is about: those every app gets, those asked for, those pinned.
-fn wanted_roles(request: &AllocationRequest, policy: &Policy) -> Result<BTreeSet<Role>, Refusal> {
+pub(super) fn wanted_roles(
+    request: &AllocationRequest,
+    policy: &Policy,
+) -> Result<BTreeSet<Role>, Refusal> {
     let asked = request.roles.iter().chain(request.pins.keys());
     let mut roles = policy.base_roles().clone();
     for role in asked {

@@ -13,6 +13,7 @@ mod explain;
 mod import;
 mod relocate;
 mod repair;
+mod run;
 mod slots;
 
 pub use eligibility::Ineligible;
@@ -93,6 +94,7 @@ impl Draft<'_> {
             Ask::Release { apps } => Ok(self.release(apps)),
             Ask::Reclaim { orphans } => Ok(self.reclaim(orphans)),
             Ask::Note { notes } => Ok(self.note(notes)),
+            Ask::BeginRun(request) => self.begin_run(request),
             Ask::Move { moves } => self.relocate(moves),
             Ask::Renew { app, ttl } => self.renew(app, *ttl),
             Ask::Expire => Ok(self.expire()),

@@ -16,5 +16,6 @@ mod releases;
 mod relocations;
 mod repairs;
 mod roles;
+mod runs;
 mod slots;
 mod upstream;

@@ -98,9 +98,12 @@ fn in_short(answer: &Result<Outcome, Refusal>) -> Answer {
         Ok(Outcome::Unpromised(known)) => Answer::Unpromised(*known),
         Ok(Outcome::PoolAdded(new)) => Answer::PoolAdded(*new),
         Ok(Outcome::PoolRemoved(_)) => Answer::PoolRemoved,
-        Ok(Outcome::Reclaimed(_) | Outcome::Noted(_) | Outcome::Moved(_)) => {
-            panic!("the naive planner does not know of {answer:?}")
-        }
+        Ok(
+            Outcome::Reclaimed(_)
+            | Outcome::Noted(_)
+            | Outcome::RunBegun { .. }
+            | Outcome::Moved(_),
+        ) => panic!("the naive planner does not know of {answer:?}"),
         Err(refusal) => Answer::Refused(refusal.into()),
     }
 }

@@ -1,0 +1,85 @@
+//! Signals that portbook gets are the command's.
+
+use rustix::process::Signal;
+
+use crate::going::{Going, is_alive, wait_until};
+use crate::kit::Sandbox;
+
+/// Tells of each signal; ends with its standard input.
+const TELL: &str = "
+for name in 'HUP INT QUIT USR1 USR2 TERM WINCH CONT'.split():
+    signal.signal(getattr(signal, 'SIG' + name), lambda n, _: print(signal.Signals(n).name, flush=True))
+print('ready', flush=True)
+sys.stdin.read()
+print('end', flush=True)";
+
+#[test]
+fn each_reaches_the_command_once() {
+    let sandbox = Sandbox::new();
+    let (mut going, _) = Going::start(&sandbox, "m 1", TELL);
+    assert_eq!(going.line(), "ready");
+    for (signal, name) in [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::WINCH, "SIGWINCH"),
+        (Signal::CONT, "SIGCONT"),
+    ] {
+        going.send(signal);
+        assert_eq!(going.line(), name);
+    }
+    going.close();
+    assert_eq!(going.line(), "end");
+    assert!(going.end().success());
+}
+
+#[test]
+fn a_signal_that_ends_the_command_ends_portbook_with_it() {
+    let sandbox = Sandbox::new();
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)] {
+        let (going, pid) = Going::start(&sandbox, "m 1", "sys.stdin.read()");
+        going.send(signal);
+        let ended = going.end();
+        assert_eq!(ended.code(), Some(status));
+        assert!(!is_alive(pid), "an orphan is left");
+    }
+}
+
+#[test]
+fn what_the_command_started_goes_with_it_and_daemons_stay() {
+    let sandbox = Sandbox::new();
+    let script = "
+import subprocess
+wait = ['sh', '-c', 'sleep 1000 & wait']
+print(subprocess.Popen(wait).pid, subprocess.Popen(wait, start_new_session=True).pid, flush=True)
+signal.pause()";
+    let (mut going, pid) = Going::start(&sandbox, "m 1", script);
+    let line = going.line();
+    let (here, away) = line.split_once(' ').unwrap();
+    let (here, away): (u32, u32) = (here.parse().unwrap(), away.parse().unwrap());
+    let sleeper = portbook_host::children(here);
+    going.send(Signal::TERM);
+    assert_eq!(going.end().code(), Some(143));
+    assert!(!is_alive(pid) && !is_alive(here) && is_alive(away));
+    wait_until("what it started in turn is gone, too", || {
+        !sleeper.iter().any(|pid| is_alive(*pid))
+    });
+    for pid in portbook_host::children(away).into_iter().chain([away]) {
+        crate::going::send(pid, Signal::KILL);
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let sandbox = Sandbox::new();
+    let mut shell = std::process::Command::new("sh");
+    let line = "trap '' HUP; \"$0\" run m 1 -- sh -c 'kill -HUP $$ $PPID; echo alive'";
+    shell
+        .args(["-c", line])
+        .arg(sandbox.command().get_program());
+    sandbox.furnish(&mut shell);
+    assert_eq!(crate::kit::Run::of(shell).done().stdout, "alive\n");
+}
