@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "pool add",
     "pool remove",
     "env",
+    "run",
     "scaffold",
     "config",
     "doctor",
