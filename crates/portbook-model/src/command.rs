@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actor, Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange,
-    PortSet, PortStretch, Ports, ProcessIdentity, PromiseFile, ReleaseCause, Role, Run, Space, Span,
-    Timestamp,
+    PortSet, PortStretch, Ports, ProcessIdentity, PromiseFile, ReleaseCause, Role, Run, Space,
+    Span, Timestamp,
 };
 
 /// A wish to change the book, in one space.

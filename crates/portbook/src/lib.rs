@@ -20,8 +20,8 @@ mod promises;
 mod records;
 mod repair;
 mod rules;
-mod scaffold;
 mod running;
+mod scaffold;
 mod service;
 mod truths;
 mod usage;
@@ -43,8 +43,8 @@ pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
 pub use repair::{LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused, RepairRequest};
-pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use running::{BegunRun, EndedRun, RunPlace};
+pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use service::{PortAllocationService, Resolved};
 pub use truths::{
     AppState, AppTruth, Belonging, Comparison, ContainerName, Drift, Findings, PortHolder,

@@ -18,12 +18,12 @@ mod release;
 mod renew;
 mod repair;
 mod resolve;
-mod scaffold;
 #[cfg(target_os = "linux")]
 pub(crate) mod run;
 #[cfg(not(target_os = "linux"))]
 #[path = "run_elsewhere.rs"]
 pub(crate) mod run;
+mod scaffold;
 mod stats;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
