@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::error::EngineError;
 
 /// An answer is a list of containers or one of them: the longest seen has some megabytes.
-const LONGEST: u64 = 64 << 20;
+const LONGEST: usize = 64 << 20;
 /// An engine sends about a dozen.
 const MOST_HEADERS: usize = 64;
 
@@ -43,34 +43,37 @@ pub(crate) fn get(
             source: error,
         },
     };
-    let bytes = converse(endpoint, path, Instant::now() + patience).map_err(told)?;
-    read_answer(&bytes).map_err(|reason| EngineError::Form {
+    let form = |reason: String| EngineError::Form {
         endpoint: endpoint.clone(),
         reason,
-    })
+    };
+    let deadline = Instant::now() + patience;
+    let mut line = ask(endpoint, path, deadline).map_err(told)?;
+    let mut heard = Vec::new();
+    loop {
+        let has_ended = line.hear(&mut heard, deadline).map_err(told)? == 0;
+        match read_answer(&heard, has_ended).map_err(form)? {
+            Some(answer) => return Ok(answer),
+            None if has_ended && heard.is_empty() => {
+                return Err(form("it hung up without a word".to_owned()));
+            }
+            None if has_ended => return Err(form("its answer breaks off".to_owned())),
+            None if heard.len() > LONGEST => {
+                return Err(form("its answer does not end".to_owned()));
+            }
+            None => {}
+        }
+    }
 }
 
-fn converse(endpoint: &Endpoint, path: &str, deadline: Instant) -> io::Result<Vec<u8>> {
+fn ask(endpoint: &Endpoint, path: &str, deadline: Instant) -> io::Result<Line> {
     let mut line = Line::open(endpoint, deadline)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     );
     line.wait_at_most(remaining(deadline)?)?;
     line.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    let mut piece = [0; 16 * 1024];
-    loop {
-        line.wait_at_most(remaining(deadline)?)?;
-        match line.read(&mut piece) {
-            Ok(0) => return Ok(answer),
-            Ok(length) => answer.extend_from_slice(&piece[..length]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if answer.len() as u64 > LONGEST {
-            return Err(io::Error::other("its answer does not end"));
-        }
-    }
+    Ok(line)
 }
 
 /// How long may still be waited: never zero, which sockets take for "for ever".
@@ -93,6 +96,22 @@ impl Line {
         match endpoint {
             Endpoint::Unix(path) => open_socket(path, remaining(deadline)?),
             Endpoint::Tcp { host, port } => open_port(host, *port, deadline),
+        }
+    }
+
+    /// Appends what comes next, and gives its length: 0 once the engine has hung up.
+    fn hear(&mut self, heard: &mut Vec<u8>, deadline: Instant) -> io::Result<usize> {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            self.wait_at_most(remaining(deadline)?)?;
+            match self.read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(length) => {
+                    heard.extend_from_slice(&piece[..length]);
+                    return Ok(length);
+                }
+            }
         }
     }
 
@@ -172,15 +191,14 @@ impl Write for Line {
     }
 }
 
-fn read_answer(bytes: &[u8]) -> Result<Answer, String> {
+/// The answer, once there is the whole of it; only an engine that has hung up ends one that does not
+/// say how long it is.
+fn read_answer(bytes: &[u8], has_ended: bool) -> Result<Option<Answer>, String> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let start = match response.parse(bytes) {
         Ok(httparse::Status::Complete(start)) => start,
-        Ok(httparse::Status::Partial) if bytes.is_empty() => {
-            return Err("it hung up without a word".to_owned());
-        }
-        Ok(httparse::Status::Partial) => return Err("its answer breaks off".to_owned()),
+        Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => return Err(format!("it does not speak HTTP ({error})")),
     };
     let header = |name: &str| {
@@ -197,40 +215,43 @@ fn read_answer(bytes: &[u8]) -> Result<Answer, String> {
         let length: usize = length
             .parse()
             .map_err(|_| format!("its answer is `{length}` long"))?;
-        rest.get(..length)
-            .ok_or("its answer breaks off")?
-            .to_owned()
+        rest.get(..length).map(<[u8]>::to_owned)
     } else {
-        rest.to_owned()
+        has_ended.then(|| rest.to_owned())
     };
-    Ok(Answer {
+    Ok(body.map(|body| Answer {
         status: response.code.unwrap_or_default(),
         body,
-    })
+    }))
 }
 
-/// A body that comes in chunks (RFC 9112, 7.1); what trails it is passed over.
-fn join_chunks(mut rest: &[u8]) -> Result<Vec<u8>, String> {
-    const CUT: &str = "its answer breaks off";
+/// A body that comes in chunks (RFC 9112, 7.1), once there are all of them; what trails them is passed
+/// over.
+fn join_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut body = Vec::new();
     loop {
         let (start, length) = match httparse::parse_chunk_size(rest) {
             Ok(httparse::Status::Complete(chunk)) => chunk,
-            Ok(httparse::Status::Partial) => return Err(CUT.to_owned()),
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(_) => return Err("a chunk of its answer has no length".to_owned()),
         };
         if length == 0 {
-            return Ok(body);
+            return Ok(Some(body));
         }
         let end = usize::try_from(length)
             .ok()
             .and_then(|length| start.checked_add(length))
-            .ok_or(CUT)?;
-        body.extend_from_slice(rest.get(start..end).ok_or(CUT)?);
-        rest = rest
-            .get(end..)
-            .and_then(|rest| rest.strip_prefix(b"\r\n"))
-            .ok_or(CUT)?;
+            .filter(|end| *end <= LONGEST)
+            .ok_or("a chunk of its answer does not end")?;
+        let Some((chunk, after)) = rest.split_at_checked(end) else {
+            return Ok(None);
+        };
+        body.extend_from_slice(&chunk[start..]);
+        match after {
+            [b'\r', b'\n', after @ ..] => rest = after,
+            [] | [b'\r'] => return Ok(None),
+            _ => return Err("a chunk of its answer is longer than it says".to_owned()),
+        }
     }
 }
 
@@ -238,9 +259,10 @@ fn join_chunks(mut rest: &[u8]) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn body(answer: &str) -> Result<String, String> {
-        let answer = read_answer(answer.as_bytes())?;
-        Ok(String::from_utf8(answer.body).unwrap())
+    /// The body of an answer after which the engine hung up, if it was whole.
+    fn body(answer: &str) -> Result<Option<String>, String> {
+        let answer = read_answer(answer.as_bytes(), true)?;
+        Ok(answer.map(|answer| String::from_utf8(answer.body).unwrap()))
     }
 
     #[test]
@@ -250,7 +272,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
             "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nhello",
         ] {
-            assert_eq!(body(answer).unwrap(), "hello");
+            assert_eq!(body(answer).unwrap().as_deref(), Some("hello"));
         }
     }
 
@@ -261,7 +283,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n",
         ] {
             for length in 0..answer.len() - 3 {
-                assert!(body(&answer[..length]).is_err(), "cut at {length}");
+                assert_eq!(body(&answer[..length]).unwrap(), None, "cut at {length}");
             }
         }
         let endless = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx";
@@ -290,7 +312,6 @@ mod tests {
     fn what_is_no_engine_is_told_from_one() {
         for (answer, says) in [
             ("SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
-            ("", "without a word"),
             ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "`-1` long"),
         ] {
             let error = body(answer).unwrap_err();

@@ -1,25 +1,70 @@
 //! Where the engine is found, and what is said where it refuses.
 
-use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
+use std::{fs, io, thread};
 
 use serde_json::Value;
 
 use crate::kit::{Engine, Kind};
 
-/// Without DOCKER_HOST the user's own sockets are looked at, too.
+/// Without DOCKER_HOST the user's own sockets are looked at, too, and one of them is enough.
 #[test]
 fn podmans_own_socket_is_found_without_being_named() {
     let engine = Engine::start(Kind::Podman);
     let desk = engine.desk();
     desk.done("allocate openai_gpt-4 1");
     engine.runs("--name rival --publish 5001:80");
+    // Docker was here and has ended.
+    let abandoned = engine.runtime_folder().join("docker.sock");
+    drop(UnixListener::bind(&abandoned).unwrap());
     let mut check = desk.portbook("check --docker --json");
     check
         .env_remove("DOCKER_HOST")
         .env("XDG_RUNTIME_DIR", engine.runtime_folder());
     let output = check.output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("the container rival"), "{message}");
+    let notes = String::from_utf8(output.stderr).unwrap();
+    let is_told =
+        |line: &str| line.starts_with("note: ") && line.contains(abandoned.to_str().unwrap());
+    assert!(notes.lines().any(is_told), "{notes}");
+}
+
+/// As through a forwarded port. What listens there is the engine's own network, not this machine's.
+#[test]
+fn an_engine_is_asked_over_tcp() {
+    let engine = Engine::start(Kind::Docker);
+    let desk = engine.desk();
+    desk.done("allocate openai_gpt-4 1");
+    engine.creates("--name rival --publish 5001:80");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let socket = engine.socket();
+    thread::spawn(move || {
+        for line in listener.incoming().map_while(Result::ok) {
+            let engine = UnixStream::connect(&socket).unwrap();
+            let (mut asks, mut hears) = (line.try_clone().unwrap(), engine.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut asks, &mut hears));
+            let (mut answers, mut line) = (engine, line);
+            thread::spawn(move || io::copy(&mut answers, &mut line));
+        }
+    });
+    let mut check = Command::new(assert_cmd::cargo::cargo_bin!("portbook"));
+    let within = desk.portbook("");
+    let variables = within.get_envs();
+    check
+        .args(["check", "--docker", "--json", "--no-host-check"])
+        .env_clear()
+        .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+        .env("DOCKER_HOST", &address);
+    let output = check.output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!(found[0]["kind"], "docker-mismatch", "{found}");
     let message = found[0]["message"].as_str().unwrap();
     assert!(message.contains("the container rival"), "{message}");
 }
