@@ -15,6 +15,7 @@ mod fairness;
 mod full_book;
 mod harness;
 mod process;
+mod scaffold;
 
 use std::process::ExitCode;
 
@@ -22,12 +23,13 @@ use harness::{Benchmark, Outcome};
 
 type Run = fn() -> Outcome;
 
-const BENCHMARKS: [(&str, Run); 5] = [
+const BENCHMARKS: [(&str, Run); 6] = [
     ("durable", durable::one_caller),
     ("shared", durable::sixty_four_callers),
     ("full-book", full_book::run),
     ("process", process::run),
     ("fairness", fairness::run),
+    ("scaffold", scaffold::run),
 ];
 
 fn main() -> ExitCode {

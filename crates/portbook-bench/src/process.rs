@@ -76,7 +76,7 @@ pub fn run() -> Outcome {
 
 /// The command that `PORTBOOK` names, else the one beside this program: both are built into one
 /// folder.
-fn program() -> Result<PathBuf, Failure> {
+pub fn program() -> Result<PathBuf, Failure> {
     if let Some(named) = std::env::var_os("PORTBOOK") {
         // The runs have a working directory of their own.
         return Ok(std::path::absolute(named)?);
@@ -88,7 +88,7 @@ fn program() -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-fn portbook(program: &Path, store: &Path, arguments: &[&str]) -> Result<(), Failure> {
+pub fn portbook(program: &Path, store: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let folder = store.parent().unwrap_or(Path::new("/"));
     let status = Command::new(program)
         .args(arguments)
