@@ -49,7 +49,7 @@ impl PortAllocationService {
     /// remembers where.
     ///
     /// All of it or nothing: when it fails, the destination is as it was, and what this call allocated
-    /// is given back. A process that is killed half-way leaves at most an allocation, which is the
+    /// is given back; only a role that it added to an app that had others stays the app's. A process that is killed half-way leaves at most an allocation, which is the
     /// app's when it asks again, and a hidden folder beside the destination, which the next call for
     /// that destination removes.
     pub fn scaffold(

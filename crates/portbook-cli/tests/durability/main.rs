@@ -14,6 +14,7 @@ mod full_disk;
 mod hanging_holder;
 mod killed_at_each_call;
 mod killed_at_random;
+mod killed_scaffold;
 mod kit;
 mod ledger;
 mod many_processes;
