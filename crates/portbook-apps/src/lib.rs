@@ -1,7 +1,7 @@
 //! The files in which apps' ports are written: read into values, and written from them.
 //!
-//! Bytes in, values out. Nothing here knows a book; only [`template`], [`compose`], [`written`] and
-//! [`replacement`] open files.
+//! Bytes in, values out. Nothing here knows a book; only [`template`], [`compose`], [`written`],
+//! [`replacement`] and [`keeping`] open files.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -13,6 +13,8 @@
 //! | which ports does a compose project publish, and where is it written | [`compose`] |
 //! | which variables does an `.env` file set, and where; how is one brought up to date | [`dot_env`] |
 //! | how does a file get a new content in one step | [`replacement`] |
+//! | how is a file replaced whose old content is to be kept | [`keeping`] |
+//! | how is an edited file filled in anew | [`refilling`] |
 //! | what becomes of `${NAME:-default}` | [`interpolation`] |
 //! | where in a file does a text come from | [`written`] |
 
@@ -20,8 +22,10 @@ pub mod compose;
 pub mod dot_env;
 pub mod export;
 pub mod interpolation;
+pub mod keeping;
 pub mod port_config;
 mod project_name;
+pub mod refilling;
 pub mod replacement;
 pub mod template;
 pub mod variables;

@@ -145,6 +145,11 @@ pub(crate) enum Command {
     /// the older keeps its port, a promise goes before both. What is promised by a file of
     /// pre-configured ports goes where it is promised, and stays there whatever else is wrong with it.
     /// An app that runs is not moved without --include-running, and what is only a warning stays.
+    ///
+    /// Then the files of every app that was ever moved are brought up to date: its .env and compose files,
+    /// and what `scaffold` made from a template that is still there, merged line by line where it was
+    /// edited. Each is replaced at once, and the old one kept beside it as NAME.portbook-old. A repair
+    /// that was killed half-way is finished by the next one.
     Repair(Repair),
     /// Give an app's ports back
     ///
@@ -358,6 +363,10 @@ pub(crate) struct Repair {
     /// With --move: only these roles, and to these ports: backend=5101
     #[arg(long, requires = "app", value_delimiter = ',', value_name = "ROLE=PORT,...", value_parser = parse_pin)]
     pub(crate) ports: Vec<(Role, Port)>,
+    /// Rewrite files below this folder too, which has apps' as MODEL/appN, besides the directories that
+    /// the book remembers; may be said several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) apps_dir: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

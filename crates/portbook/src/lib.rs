@@ -42,7 +42,10 @@ pub use ownership::process_identity;
 pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
 pub use records::{AllocationRecord, PortPair};
-pub use repair::{LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused, RepairRequest};
+pub use repair::{
+    FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused,
+    RepairRequest,
+};
 pub use running::{BegunRun, EndedRun, RunPlace};
 pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use service::{PortAllocationService, Resolved};

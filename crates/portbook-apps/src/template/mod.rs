@@ -9,6 +9,7 @@
 //! | where may a copy go | `destination.rs` |
 //! | how is the tree written | `scaffold.rs`, in `staging.rs`, file by file in `copy.rs` |
 //! | what becomes of files that are in the way | `merge.rs` |
+//! | which texts does it have, to be filled in again | `texts.rs` |
 
 mod copy;
 mod destination;
@@ -21,11 +22,14 @@ mod shipped;
 mod source;
 mod staging;
 mod survey;
+mod texts;
 
 pub use destination::{Destination, Existing};
 pub use error::TemplateError;
 pub use fill::{fill, is_binary};
+pub(crate) use merge::name_beside;
 pub use placeholders::Placeholders;
 pub use scaffold::{Scaffolded, scaffold};
 pub use shipped::{SHIPPED, ShippedTemplate, Template};
 pub use survey::{Progress, Step, Survey};
+pub use texts::TemplateText;

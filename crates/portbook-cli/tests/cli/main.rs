@@ -28,6 +28,7 @@ mod pools;
 mod promises;
 mod releasing;
 mod repairing;
+mod repairing_files;
 mod resolving;
 mod roles;
 mod scaffolding;

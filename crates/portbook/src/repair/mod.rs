@@ -5,18 +5,29 @@
 //! | question | file |
 //! | --- | --- |
 //! | what does the planner have to know of the book and the host | `ground.rs` |
+//! | which ports did an app have before | `stations.rs` |
+//! | which of its files still say those, and what are they to say | `files.rs` |
 
+mod files;
 mod ground;
+mod stations;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use portbook_model::plan::{Fault, Unmoved};
-use portbook_model::{AppKey, Move, MovedApp, Port, Ports, Role};
+use portbook_model::{Allocation, AppKey, Move, MovedApp, Port, Ports, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Conflict, ConflictKind};
 use crate::ownership::is_running;
 use crate::{Error, PortAllocationService};
 
+pub use files::{FileChange, FileRepair};
 pub(crate) use ground::intent;
+
+use files::{AppFiles, FilePlan};
+use stations::Stations;
 
 /// What is to be repaired.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +36,8 @@ pub struct RepairRequest {
     pub include_running: bool,
     /// Not what is in conflict but this app alone.
     pub by_hand: Option<MoveByHand>,
+    /// Directories that have apps' as `{model identity}/app{n}`, besides those that the book remembers.
+    pub apps_directories: Vec<PathBuf>,
 }
 
 /// A move that somebody asks for.
@@ -45,6 +58,18 @@ pub struct Repair {
     pub moves: Vec<MovedPort>,
     /// The conflicts that no move resolves.
     pub left: Vec<LeftConflict>,
+    /// The files that say a port which their app has left, by app, then path.
+    pub files: Vec<FileRepair>,
+    /// What else is worth knowing of the apps' files, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Repair {
+    /// Whether all is well once it is carried out.
+    pub fn is_whole(&self) -> bool {
+        let is_whole = |file: &FileRepair| file.error.is_none() && file.unclear.is_empty();
+        self.left.is_empty() && self.files.iter().all(is_whole)
+    }
 }
 
 /// A port that moves.
@@ -117,25 +142,75 @@ impl PortAllocationService {
         let mut left = self.conflicts_that_count(request)?;
         left.retain(|conflict| !intent.resolves(conflict));
         let moved = self.preview_relocation(intent.moves.clone())?;
+        let (files, notes) = self.repair_files(request, &moved, FilePlan::preview)?;
         Ok(Repair {
             applied: false,
             moves: moved_ports(&intent.moves, &moved),
             left: intent.explained(left),
+            files,
+            notes,
         })
     }
 
-    /// Moves what is in conflict to eligible ports, all of it in one commit.
+    /// Moves what is in conflict to eligible ports, all of it in one commit, and then brings the files
+    /// of every app that was ever moved up to date, each at once and with the old one kept.
+    ///
+    /// Killed between the commit and the last file, the next repair goes on where this one stopped.
     pub fn repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
         let intent = self.intent(request)?;
         let moved = match intent.moves.is_empty() {
             true => Vec::new(),
             false => self.relocate(intent.moves.clone())?,
         };
+        // What has moved is in the history by now.
+        let (files, notes) = self.repair_files(request, &[], FilePlan::apply)?;
         Ok(Repair {
             applied: true,
             moves: moved_ports(&intent.moves, &moved),
             left: intent.explained(self.conflicts_that_count(request)?),
+            files,
+            notes,
         })
+    }
+
+    /// Hands each app's plan to `carry_out`; `moves` are those that the history does not know yet. Of a
+    /// move by hand only that app's files are meant.
+    fn repair_files(
+        &self,
+        request: &RepairRequest,
+        moves: &[MovedApp],
+        carry_out: impl Fn(FilePlan, &AppKey) -> Vec<FileRepair>,
+    ) -> Result<(Vec<FileRepair>, Vec<String>), Error> {
+        let history = self.history(None, None, None)?;
+        let mut stations = Stations::of(&history);
+        let (mut files, mut notes) = (Vec::new(), Vec::new());
+        for held in self.allocations(None)? {
+            let by_hand = request.by_hand.as_ref();
+            if by_hand.is_some_and(|by_hand| by_hand.app != held.app) {
+                continue;
+            }
+            let standing = stations.remove(&held.app);
+            let mut standing = standing.unwrap_or_else(|| Stations::standing(held.ports.clone()));
+            for step in moves.iter().filter(|step| step.app == held.app) {
+                standing = standing.after(step);
+            }
+            if standing.past.is_empty() {
+                continue;
+            }
+            let names = self.project_names(&held.app)?;
+            for (directory, template) in homes(&held, &request.apps_directories) {
+                let mut plan = FilePlan::of(&AppFiles {
+                    app: &held.app,
+                    directory: &directory,
+                    template: template.as_deref(),
+                    names: &names,
+                    stations: &standing,
+                });
+                notes.append(&mut plan.notes);
+                files.extend(carry_out(plan, &held.app));
+            }
+        }
+        Ok((files, notes))
     }
 
     fn intent(&self, request: &RepairRequest) -> Result<RepairIntent, Error> {
@@ -195,6 +270,26 @@ impl PortAllocationService {
         conflicts.retain(|conflict| !conflict.kind.is_warning());
         Ok(conflicts)
     }
+}
+
+/// Where the app's files are, each place once, with the template where they were made from one.
+fn homes(held: &Allocation, apps_directories: &[PathBuf]) -> BTreeMap<PathBuf, Option<String>> {
+    let mut homes = BTreeMap::new();
+    let app = &held.app;
+    for apps in apps_directories {
+        let home = apps
+            .join(app.model.identity())
+            .join(format!("app{}", app.number));
+        if let Ok(home) = home.canonicalize() {
+            homes.insert(home, None);
+        }
+    }
+    if let Some(remembered) = &held.notes.directory
+        && let Ok(home) = Path::new(&remembered.path).canonicalize()
+    {
+        homes.insert(home, remembered.template.clone());
+    }
+    homes
 }
 
 impl RepairIntent {
