@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+#[cfg(target_os = "linux")]
+use portbook::host::Reach;
 use portbook::model::{
     AppNumber, AppNumbers, Model, ModelPattern, PoolName, Port, PortStretch, Role, Span,
 };
@@ -176,6 +178,13 @@ pub(crate) enum Command {
     /// The book remembers the command's process while it runs, so that `check` knows the app from a
     /// stranger. A lease is renewed meanwhile. Where somebody else has one of the ports, or the app is
     /// run already, a note says so and the command runs all the same.
+    ///
+    /// With --listen, portbook binds the ports itself, those of every role or of the --role alone, and the
+    /// command gets one listening socket a role, from descriptor 3 on, with LISTEN_FDS, LISTEN_PID and
+    /// LISTEN_FDNAMES (the roles) as sd_listen_fds(3) has them: gunicorn and whatever systemd starts know
+    /// them. If somebody else has one of the ports, nothing is started. With --listen=fd, UVICORN_FD, the
+    /// variables of `flask run`, LISTEN_FD and BACKEND_FD and so on say the numbers, and in the arguments
+    /// {fd} and {backend_fd} are replaced by them.
     Run(Run),
     /// Register the apps that a file names with the ports it names: all of them or none
     ///
@@ -410,9 +419,34 @@ pub(crate) struct Run {
     /// If the app is made by this call, give its ports back when the command ends, however it ends
     #[arg(long)]
     pub(crate) release_on_exit: bool,
+    /// Bind the ports before the command starts, and hand the sockets over: nobody can take them
+    /// meanwhile. With =fd also for servers that do not know LISTEN_FDS
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "sockets",
+        value_name = "HOW",
+        hide_possible_values = true
+    )]
+    pub(crate) listen: Option<Listen>,
+    /// Where --listen listens: localhost, `::` for everybody, or an address of this machine
+    #[cfg(target_os = "linux")]
+    #[arg(long, requires = "listen", value_name = "ADDRESS", default_value_t)]
+    pub(crate) bind: Reach,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// How a command is told of the sockets that it is handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listen {
+    /// By LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.
+    Sockets,
+    /// Also by the variables that common servers read, and by placeholders in its arguments.
+    Fd,
 }
 
 #[derive(Debug, Args)]

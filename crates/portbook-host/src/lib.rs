@@ -42,6 +42,8 @@ mod process;
 mod sysctl;
 
 #[cfg(target_os = "linux")]
+mod listener;
+#[cfg(target_os = "linux")]
 mod probe;
 #[cfg(not(target_os = "linux"))]
 #[path = "portable_probe.rs"]
@@ -55,6 +57,8 @@ pub use cgroup::container_of;
 pub use error::HostError;
 pub use file_system::{FileSystem, file_system, network_file_system};
 pub use holder::{Socket, holders, listeners};
+#[cfg(target_os = "linux")]
+pub use listener::{ListenError, Reach, UnknownReach, listen};
 pub use local_host::LocalHost;
 pub use machine::{ClockState, boot_id, clock, host_name, open_file_limit};
 pub use network::{NetworkView, has_ipv6, network_view};

@@ -1,6 +1,6 @@
 //! A `portbook run` that goes on while the test looks at it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::kit::Sandbox;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A run whose command is a Python script that writes lines.
+/// A run whose command writes lines.
 pub(crate) struct Going {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -23,18 +23,26 @@ impl Going {
     #[track_caller]
     pub(crate) fn start(sandbox: &Sandbox, options: &str, script: &str) -> (Self, u32) {
         let prelude = "import os, signal, socket, sys, time\nprint(os.getpid(), flush=True)\n";
+        let script = format!("{prelude}{script}");
+        let mut going = Self::command(sandbox, options, &["python3", "-c", &script]);
+        let pid = going.line().parse().unwrap();
+        (going, pid)
+    }
+
+    /// Runs a command with these options of `run`.
+    #[track_caller]
+    pub(crate) fn command(sandbox: &Sandbox, options: &str, words: &[&str]) -> Self {
         let mut command = sandbox.command();
         command
             .arg("run")
             .args(options.split_whitespace())
-            .args(["--", "python3", "-c", &format!("{prelude}{script}")])
+            .arg("--")
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut going = Self { child, lines };
-        let pid = going.line().parse().unwrap();
-        (going, pid)
+        Self { child, lines }
     }
 
     /// The pid of portbook.
@@ -48,6 +56,12 @@ impl Going {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Writes a line to the command.
+    #[track_caller]
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Sends portbook a signal.

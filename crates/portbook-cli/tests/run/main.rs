@@ -13,8 +13,10 @@ mod going;
 #[allow(dead_code, reason = "the other tests of the command need more of it")]
 mod kit;
 mod leases;
+mod listening;
 mod notes;
 mod releasing;
+mod servers;
 mod signals;
 mod streams;
 mod terminal;

@@ -10,7 +10,7 @@
 //! number. The command's own standard input comes over it, before the sockets.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,15 +34,17 @@ const MOST_DESCRIPTORS: usize = 253;
 /// The longest orders.
 const LONGEST: usize = 64 * 1024;
 /// The first descriptor of a handed-over socket: SD_LISTEN_FDS_START of sd_listen_fds(3).
-const FIRST_SOCKET: i32 = 3;
+pub(super) const FIRST_SOCKET: i32 = 3;
 
 /// What the process is to do before it becomes the command.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Orders {
     /// Variables to set.
     pub(super) variables: BTreeMap<String, String>,
     /// What the sockets are called, in the order in which they come along.
     pub(super) sockets: Vec<String>,
+    /// Texts in the command's arguments, and what to put in their place.
+    pub(super) placeholders: BTreeMap<String, String>,
 }
 
 /// The process that waits. Where it is dropped, it ends without having done anything.
@@ -196,7 +198,11 @@ fn execute(command: &[OsString], orders: Orders, descriptors: Vec<OwnedFd>) -> i
         .collect();
     let mut command = Command::new(program);
     command
-        .args(arguments)
+        .args(
+            arguments
+                .iter()
+                .map(|word| filled(word, &orders.placeholders)),
+        )
         .stdin(Stdio::from(stdin))
         // They are about the process that they name, and the command is another one.
         .env_remove("LISTEN_PID")
@@ -213,4 +219,13 @@ fn execute(command: &[OsString], orders: Orders, descriptors: Vec<OwnedFd>) -> i
         Ok(command) => command.exec(),
         Err(error) => io::Error::other(error),
     }
+}
+
+/// An argument with its placeholders filled in; one that is no text has none.
+fn filled(word: &OsStr, placeholders: &BTreeMap<String, String>) -> OsString {
+    let Some(text) = word.to_str() else {
+        return word.to_owned();
+    };
+    let fill = |text: String, (name, value): (&String, &String)| text.replace(name, value);
+    placeholders.iter().fold(text.to_owned(), fill).into()
 }

@@ -1,6 +1,7 @@
 //! `portbook run`: a command with an app's ports.
 
 mod becoming;
+mod sockets;
 mod supervision;
 
 use std::io;
@@ -12,6 +13,7 @@ use portbook::{EndedRun, Error, PortAllocationService, RunPlace, process_identit
 use rustix::io::Errno;
 
 use self::becoming::{Becoming, Orders};
+use self::sockets::{Sockets, Told};
 use self::supervision::{End, Supervisor};
 use super::{Answer, Ending};
 use crate::arguments::Run;
@@ -98,8 +100,8 @@ impl Running<'_> {
                 "{app} has its ports for good, so --ttl says nothing"
             ));
         }
-        // Those that were just allocated have been looked at.
-        if !self.grant.created {
+        // Those that were just allocated have been looked at, those to be bound will be.
+        if !self.grant.created && self.arguments.listen.is_none() {
             self.tell_of_holders();
         }
     }
@@ -124,14 +126,22 @@ impl Running<'_> {
 
     /// Has the command run, and gives its end. Whatever happens to be left of it is in `survivors`.
     fn carry_out(&self, becoming: Becoming, survivors: &mut Vec<u32>) -> Result<End, Complaint> {
+        let sockets = self.sockets()?;
+        let told = self.arguments.listen.map(|how| sockets.told(how));
+        let Told {
+            variables,
+            placeholders,
+        } = told.unwrap_or_default();
         let orders = Orders {
-            variables: self.variables()?,
-            sockets: Vec::new(),
+            variables: self.variables()?.into_iter().chain(variables).collect(),
+            sockets: sockets.names(),
+            placeholders,
         };
         let mut supervisor = Supervisor::of(becoming.pid()).map_err(|error| unstarted(&error))?;
         becoming
-            .proceed(&orders, &[])
+            .proceed(&orders, sockets.descriptors())
             .map_err(|error| self.not_executed(&error))?;
+        drop(sockets);
         let lease = self.grant.allocation.lease;
         let interval = lease.map(|lease| renewal_interval(lease.ttl.duration()));
         let mut renewal = Renewal {
@@ -145,6 +155,16 @@ impl Running<'_> {
             .survivors()
             .map_err(|error| unsupervised(&error))?;
         Ok(end)
+    }
+
+    fn sockets(&self) -> Result<Sockets, Complaint> {
+        let Run {
+            listen, role, bind, ..
+        } = self.arguments;
+        match listen {
+            Some(_) => Sockets::bind(&self.grant.allocation, role.as_ref(), *bind),
+            None => Ok(Sockets::default()),
+        }
     }
 
     fn variables(&self) -> Result<std::collections::BTreeMap<String, String>, Complaint> {
