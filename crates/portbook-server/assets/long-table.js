@@ -101,9 +101,14 @@ export class LongTable {
     const inSight = Math.ceil(this.scroller.clientHeight / height);
     const end = Math.min(this.rows.length, first + inSight + 2 * MARGIN);
     const hadFocus = this.body.contains(document.activeElement);
-    for (const [at, row] of this.shown) {
-      if (at >= first && at < end) continue;
-      if (row.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
+    // First, so that the table is never shorter than it has to be, and keeps its place.
+    this.above.firstChild.style.height = `${first * height}px`;
+    this.below.firstChild.style.height = `${(this.rows.length - end) * height}px`;
+    const leaving = [...this.shown].filter(([at]) => at < first || at >= end);
+    if (leaving.some(([, row]) => row.contains(document.activeElement))) {
+      this.scroller.focus({ preventScroll: true });
+    }
+    for (const [at, row] of leaving) {
       row.remove();
       this.shown.delete(at);
     }
@@ -117,8 +122,6 @@ export class LongTable {
       }
       next = row;
     }
-    this.above.firstChild.style.height = `${first * height}px`;
-    this.below.firstChild.style.height = `${(this.rows.length - end) * height}px`;
     // One row of those in sight can be reached with Tab, also after scrolling with the mouse.
     if (!hadFocus && (this.active < first || this.active >= end)) this.#activate(first);
   }

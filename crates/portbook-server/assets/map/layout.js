@@ -6,8 +6,10 @@
 import { PORTS } from "../states.js";
 
 const COLUMNS = [1000, 500, 250, 200, 100];
-/** The widest a cell gets, in CSS pixels. */
+/** The widest and the highest that a cell gets, in CSS pixels; wide enough to write its port into it. */
 const WIDEST = 56;
+const HIGHEST = 96;
+const WRITABLE = 40;
 
 export class Layout {
   /**
@@ -31,7 +33,10 @@ export class Layout {
     this.rows = best.rows;
     this.cellWidth = Math.max(1, best.cellWidth);
     this.cellHeight = best.cellHeight;
-    this.largest = Math.max(1, (WIDEST * ratio) / this.cellWidth);
+    const widest = (WIDEST * ratio) / this.cellWidth;
+    const highest = (HIGHEST * ratio) / this.cellHeight;
+    const writable = (WRITABLE * ratio) / this.cellWidth;
+    this.largest = Math.max(1, Math.min(widest, Math.max(highest, writable)));
     this.zoom = 1;
     this.x = 0;
     this.y = 0;

@@ -105,7 +105,7 @@ export class PortMap {
   #zoomAtCursor(factor) {
     const cell = this.layout.cell(this.cursor);
     const inSight = cell.x >= 0 && cell.y >= 0 && cell.x < this.layout.width && cell.y < this.layout.height;
-    if (inSight && document.activeElement === this.stage) this.zoom(factor, cell.x, cell.y);
+    if (inSight) this.zoom(factor, cell.x, cell.y);
     else this.zoom(factor);
   }
 
