@@ -153,6 +153,16 @@ pub(crate) enum Command {
     /// edited. Each is replaced at once, and the old one kept beside it as NAME.portbook-old. A repair
     /// that was killed half-way is finished by the next one.
     Repair(Repair),
+    /// Compare what compose and .env files say with the book; exit status 1 if something differs
+    ///
+    /// PATH is a compose file, an .env file, or a directory, which is searched for compose projects: for
+    /// compose.yaml, docker-compose.yml and so on, with their overrides, and for .env files. Every port
+    /// that they publish is read as Docker Compose reads it, and compared with the book: it should be the
+    /// app's own. A file is an app's that lies in the directory that the book remembers or in one like
+    /// openai_gpt-4/app1, or whose project is called openai_gpt-4-app1. Ports and container names that two
+    /// of the files claim are told, too. A file that cannot be read makes the exit status 2; the others
+    /// are compared all the same.
+    Validate(Validate),
     /// Give an app's ports back
     ///
     /// The next new app may get them. If the app asks again before, it gets the same ones.
@@ -331,7 +341,17 @@ fn parse_count(text: &str) -> Result<usize, String> {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Compose files, .env files, and directories to search for them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
+    /// Compose files, .env files and directories to compare with the book, as `portbook validate` does
+    #[arg(value_name = "FILES")]
+    pub(crate) files: Vec<PathBuf>,
     /// Look at this host even where the configuration turns the host check off
     #[arg(long, conflicts_with = "no_host_check")]
     pub(crate) host: bool,

@@ -7,7 +7,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use portbook::model::Timestamp;
-use portbook::{Error, FileProblem};
+use portbook::{Error, FileProblem, UnreadFile};
 use serde::Serialize;
 
 use crate::arguments::{Color, Global};
@@ -103,7 +103,7 @@ impl Output {
             return;
         }
         for problem in &complaint.problems {
-            self.complain(&format!("line {}: {}", problem.line, problem.message));
+            self.complain(&problem.to_string());
         }
         let hint = match &complaint.hint {
             Some(hint) => format!(" {FAINT}({hint}){FAINT:#}"),
@@ -191,9 +191,28 @@ pub(crate) struct Complaint {
     message: String,
     hint: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<FileProblem>,
+    problems: Vec<Told>,
     #[serde(skip)]
     exit_status: u8,
+}
+
+/// One of several things that are wrong with files.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Told {
+    /// In the one file that the complaint is about.
+    InTheFile(FileProblem),
+    /// In one of several files.
+    InAFile(UnreadFile),
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Told::InTheFile(problem) => write!(f, "line {}: {}", problem.line, problem.message),
+            Told::InAFile(unread) => unread.fmt(f),
+        }
+    }
 }
 
 impl Complaint {
@@ -237,6 +256,27 @@ impl Complaint {
         }
     }
 
+    /// The complaint about files that could not be read, while others could.
+    pub(crate) fn about_unread(unread: Vec<UnreadFile>) -> Self {
+        let (message, problems) = match unread.as_slice() {
+            [one] => (one.to_string(), Vec::new()),
+            several => (
+                format!(
+                    "{} kept files from being compared whole",
+                    counted(several.len(), "problem")
+                ),
+                unread.into_iter().map(Told::InAFile).collect(),
+            ),
+        };
+        Self {
+            code: "unreadable-file",
+            message,
+            hint: None,
+            problems,
+            exit_status: 2,
+        }
+    }
+
     /// The complaint about an answer that cannot be written.
     fn about_output(error: &io::Error) -> Self {
         let code = match error.kind() {
@@ -261,7 +301,9 @@ impl Complaint {
 impl From<Error> for Complaint {
     fn from(error: Error) -> Self {
         let problems = match &error {
-            Error::Entries { problems, .. } => problems.clone(),
+            Error::Entries { problems, .. } => {
+                problems.iter().cloned().map(Told::InTheFile).collect()
+            }
             _ => Vec::new(),
         };
         Self {

@@ -335,7 +335,8 @@ impl Error {
     }
 }
 
-fn command_words(app: &AppKey) -> String {
+/// An app as a command line names it.
+pub(crate) fn command_words(app: &AppKey) -> String {
     let model = app.model.spelling();
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     if model.chars().all(plain) {

@@ -25,6 +25,7 @@ mod scaffold;
 mod service;
 mod truths;
 mod usage;
+mod validate;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
@@ -54,6 +55,7 @@ pub use truths::{
     PortTruth,
 };
 pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};
+pub use validate::{UnreadFile, Validated};
 pub use {
     portbook_apps as apps, portbook_engine as engine, portbook_host as host,
     portbook_model as model,

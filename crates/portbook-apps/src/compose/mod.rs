@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub use port::{PortFault, Protocol, Published, PublishedPort, Wording};
 pub use problem::{Fault, Problem};
 pub use project_name::NameOrigin;
-pub use scope::Environment;
+pub use scope::{Environment, variable};
 pub use service::Named;
 pub use sources::{Sources, is_compose_file};
 
@@ -70,8 +70,11 @@ pub struct Project {
     pub directory: PathBuf,
     /// Its services, by name, those of every profile.
     pub services: Vec<Service>,
-    /// The compose files that were read, those that others include or extend too.
+    /// The compose files that were read: first those that lie over one another to make it, then those
+    /// that they include or extend.
     pub files: Vec<Arc<SourceFile>>,
+    /// How many of the files are of the first kind.
+    pub own_files: usize,
     /// The file `.env` beside them, if there is one.
     pub dot_env: Option<DotEnv>,
     /// What Compose would refuse. What can be read besides is read.
@@ -130,6 +133,7 @@ impl Project {
             name_origin,
             directory,
             files: loader.files,
+            own_files: opened.len(),
             problems: loader.problems,
             dot_env: scope.into_own().pop(),
         }

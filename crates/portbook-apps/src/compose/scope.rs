@@ -12,6 +12,14 @@ use crate::written::{NoText, Place, SourceFile, Text};
 /// The variables of the process that would run Compose.
 pub type Environment = BTreeMap<String, String>;
 
+/// A variable that the process gives.
+pub fn variable(environment: &Environment, name: &str) -> Option<Variable> {
+    environment.get(name).map(|value| Variable {
+        value: Text::unplaced(value),
+        origin: Origin::Environment,
+    })
+}
+
 /// The variables of a project, or of a part of it that another includes. What is outside is stronger.
 pub(super) struct Scope<'s> {
     outer: Outer<'s>,
@@ -50,10 +58,7 @@ impl<'s> Scope<'s> {
 
     pub(super) fn get(&self, name: &str) -> Option<Variable> {
         let outer = match &self.outer {
-            Outer::Process(environment) => environment.get(name).map(|value| Variable {
-                value: Text::unplaced(value),
-                origin: Origin::Environment,
-            }),
+            Outer::Process(environment) => variable(environment, name),
             Outer::Including(scope) => scope.get(name),
             Outer::Named(project, _) if name == "COMPOSE_PROJECT_NAME" => Some(Variable {
                 value: Text::unplaced(*project),

@@ -5,15 +5,34 @@ use portbook::{
     AppState, AppTruth, Comparison, Conflict, Error, Findings, PortAllocationService, PortTruth,
 };
 
-use super::{Answer, Ending};
+use super::{Answer, Ending, validate};
 use crate::arguments::Check;
-use crate::output::{BAD, FAINT, GOOD, NOTABLE, Output};
+use crate::output::{BAD, Complaint, FAINT, GOOD, NOTABLE, Output};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Check, service: &PortAllocationService, output: &Output) -> Ending {
     let progress = Progress::of(output, "checking the book");
-    let findings = find(arguments, service)?;
+    let mut findings = find(arguments, service)?;
     drop(progress);
+    let mut unread = Vec::new();
+    if !arguments.files.is_empty() {
+        let validated = validate::compare(&arguments.files, service, output)?;
+        findings.conflicts.extend(validated.conflicts);
+        unread = validated.unread;
+    }
+    let answer = tell(arguments, &findings, service, output)?;
+    match unread.is_empty() {
+        true => Ok(answer),
+        false => Err(Complaint::about_unread(unread)),
+    }
+}
+
+fn tell(
+    arguments: &Check,
+    findings: &Findings,
+    service: &PortAllocationService,
+    output: &Output,
+) -> Ending {
     for engine in &findings.silent {
         output.note(&format!("{engine}; its containers are not checked"));
     }
@@ -65,14 +84,17 @@ fn find(arguments: &Check, service: &PortAllocationService) -> Result<Findings, 
     })
 }
 
-fn paragraph(conflict: &Conflict) -> String {
+/// A conflict as it is told: where, which kind, what, and what to do.
+pub(super) fn paragraph(conflict: &Conflict) -> String {
+    let place = conflict.place.as_ref().map(|place| format!("{place}: "));
     let style = if conflict.kind.is_warning() {
         NOTABLE
     } else {
         BAD
     };
     format!(
-        "{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
+        "{}{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
+        place.unwrap_or_default(),
         conflict.kind.as_str(),
         conflict.message,
         conflict.hint
@@ -80,7 +102,7 @@ fn paragraph(conflict: &Conflict) -> String {
 }
 
 /// One line a port, then one for whatever says another.
-fn states(apps: &[AppTruth], output: &Output) -> Result<(), crate::output::Complaint> {
+fn states(apps: &[AppTruth], output: &Output) -> Result<(), Complaint> {
     let mut table = output.table(["APP", "STATE", "PORT", "THERE"]);
     for app in apps {
         let mut name = app.app.to_string();

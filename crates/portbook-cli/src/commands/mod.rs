@@ -25,6 +25,7 @@ pub(crate) mod run;
 pub(crate) mod run;
 mod scaffold;
 mod stats;
+mod validate;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
 
@@ -64,6 +65,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::History(history) => history::run(&history, &open(&global, output)?, output),
         Command::Check(check) => check::run(&check, &open(&global, output)?, output),
         Command::Repair(repair) => repair::run(&repair, &open(&global, output)?, output),
+        Command::Validate(validate) => validate::run(&validate, &open(&global, output)?, output),
         Command::Release(apps) => release::run(&apps, &open(&global, output)?, output),
         Command::Run(run) => run::run(&run, &open(&global, output)?, output),
         Command::Renew(renew) => renew::run(&renew, &open(&global, output)?, output),

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "map",
     "history",
     "check",
+    "validate",
     "repair",
     "release",
     "renew",

@@ -33,3 +33,4 @@ mod resolving;
 mod roles;
 mod scaffolding;
 mod terminal;
+mod validating;

@@ -25,7 +25,7 @@ use crate::check::{Conflict, used_by};
 use crate::ownership::{PortUse, Whose, port_uses};
 use crate::{Error, PortAllocationService};
 use containers::{Containers, Placed};
-use homes::Homes;
+pub(crate) use homes::Homes;
 
 /// What to hold against the book.
 #[derive(Debug, Clone, Default)]
