@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -190,6 +191,8 @@ fn a_tree_is_copied_with_its_modes_links_and_line_ends() {
     desk.write("deep/.env.example/file", "a folder keeps its name");
     desk.write("logo.png", b"\x89PNG\r\n\x1a\n{{backend_port}}");
     desk.write("empty", "");
+    let no_text = std::ffi::OsStr::from_bytes(b"caf\xe9 {{model}}\n");
+    fs::write(desk.template("").join(no_text), "{{app_num}}").unwrap();
     desk.write(".git/config", "of the template");
     fs::create_dir(desk.template("hollow")).unwrap();
     symlink("deep/er/.env.example", desk.template("settings")).unwrap();
@@ -210,6 +213,8 @@ fn a_tree_is_copied_with_its_modes_links_and_line_ends() {
     assert_eq!(read("deep/.env.example/file"), b"a folder keeps its name");
     assert_eq!(read("logo.png"), b"\x89PNG\r\n\x1a\n{{backend_port}}");
     assert_eq!(read("empty"), b"");
+    // Names are names, whatever is in them.
+    assert_eq!(fs::read(desk.dest("").join(no_text)).unwrap(), b"4");
     assert!(!desk.dest(".git").exists() && !desk.dest("deep/er/.env.example").exists());
     assert_eq!(
         read("settings"),
