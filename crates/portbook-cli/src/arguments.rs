@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the book is: sqlite:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
+    /// Where the book is: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// The port space to work in: a set of hosts sharing one number line [default: default]
@@ -226,6 +226,9 @@ pub(crate) enum Command {
     /// refused, since DEST holds files then; with --force only what differs is replaced, by the
     /// template's: what you changed there is kept beside it as NAME.portbook-old.
     Scaffold(Scaffold),
+    /// Make a book, copy one elsewhere, verify one
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Show the configuration and where each value comes from
     Config(Config),
     /// Say whether this machine is fit, and what to change
@@ -542,6 +545,37 @@ pub(crate) struct Scaffold {
     /// Show the templates that come with portbook
     #[arg(long, conflicts_with_all = ["template", "roles", "force"])]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Make a new, empty book where --store says
+    ///
+    /// A PostgreSQL database needs this once: nothing else creates or changes tables. The user needs the
+    /// right to create tables in the first schema of its search_path, and no more. A file is made at its
+    /// first use in any case.
+    Init {
+        /// Write the SQL to standard output, for whoever carries it out by hand
+        #[arg(long)]
+        print: bool,
+    },
+    /// Bring the book to this portbook's schema
+    Upgrade,
+    /// Copy a book, its history included, to another place, and verify the copy
+    ///
+    /// The other place has to hold an empty book, or what an earlier copy of the same book left when it
+    /// broke off: then it goes on from there. Whoever uses the book should stop first, since later changes
+    /// are not in the copy.
+    Copy {
+        /// The book to copy: sqlite:PATH or postgres://...
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// Where to copy it to
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
+    /// Check every invariant of the book where it lies, in all of its spaces; exit status 1 if one is broken
+    Verify,
 }
 
 #[derive(Debug, Args)]

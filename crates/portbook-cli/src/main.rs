@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod interruption;
 mod output;
 mod progress;
 

@@ -13,6 +13,14 @@ pub enum StoreError {
         /// What stood in the way.
         reason: String,
     },
+    /// The connection to it broke in the middle. Nothing was changed: the same may be asked again.
+    #[error("the connection to the book {location} was lost: {reason}")]
+    Lost {
+        /// Where the book is.
+        location: String,
+        /// What happened to it.
+        reason: String,
+    },
     /// What lies there is no book of portbook's.
     #[error("{location} is not a portbook book: {reason}")]
     NotABook {

@@ -158,6 +158,37 @@ pub enum Error {
         /// The book there now.
         found: BookId,
     },
+    /// A copy was to be made where another book's changes lie.
+    #[error(
+        "the book {location} holds {changes} changes of its own: a copy needs an empty book, or one that an earlier copy began"
+    )]
+    TargetNotEmpty {
+        /// Where it is.
+        location: String,
+        /// How many changes it holds.
+        changes: usize,
+    },
+    /// A change could not be copied.
+    #[error("the change {revision} could not be copied to {location}: {reason}")]
+    CopyRefused {
+        /// Where it was to go.
+        location: String,
+        /// The change.
+        revision: Revision,
+        /// What the store said.
+        reason: String,
+    },
+    /// A copy does not say what the original says.
+    #[error("the copy at {location} differs from the original in {what}")]
+    CopyDiffers {
+        /// Where the copy is.
+        location: String,
+        /// In what.
+        what: String,
+    },
+    /// Whoever asked does not want it any more.
+    #[error("interrupted: what was done so far stands, and the same command goes on from there")]
+    Interrupted,
     /// Too many callers wait.
     #[error("{0} callers wait for the book already: ask again in a moment")]
     QueueFull(usize),
@@ -286,6 +317,10 @@ impl Error {
             Error::NotCommitted { .. } => (Failure::Book, "not-committed"),
             Error::Unconfirmed { .. } => (Failure::Book, "unconfirmed"),
             Error::WentBack { .. } | Error::Replaced { .. } => (Failure::Book, "book-went-back"),
+            Error::TargetNotEmpty { .. } => (Failure::No, "target-not-empty"),
+            Error::CopyRefused { .. } => (Failure::Book, "copy-refused"),
+            Error::CopyDiffers { .. } => (Failure::Book, "copy-differs"),
+            Error::Interrupted => (Failure::Other, "interrupted"),
             Error::QueueFull(_) => (Failure::Book, "queue-full"),
             Error::Contended { .. } => (Failure::Book, "contended"),
             Error::Template(error) => template_class(error),
@@ -326,6 +361,7 @@ impl Error {
             Error::Store(StoreError::Unreachable { .. }) => {
                 "name another place with --store, or see `portbook doctor`"
             }
+            Error::Store(StoreError::Lost { .. }) => "ask again: nothing was changed",
             Error::Store(StoreError::Busy { .. }) => {
                 "ask again; if that process hangs, end it: nothing is lost"
             }
@@ -422,7 +458,7 @@ fn engine_class(error: &EngineError) -> (Failure, &'static str) {
 
 fn store_code(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Unreachable { .. } => "book-unreachable",
+        StoreError::Unreachable { .. } | StoreError::Lost { .. } => "book-unreachable",
         StoreError::NotABook { .. } => "not-a-book",
         StoreError::TooNew { .. } => "book-too-new",
         StoreError::Damaged { .. } => "book-damaged",

@@ -23,6 +23,7 @@ mod rules;
 mod running;
 mod scaffold;
 mod service;
+mod stores;
 mod truths;
 mod usage;
 mod validate;
@@ -50,6 +51,9 @@ pub use repair::{
 pub use running::{BegunRun, EndedRun, RunPlace};
 pub use scaffold::{Scaffold, ScaffoldRecord, ScaffoldRequest};
 pub use service::{PortAllocationService, Resolved};
+pub use stores::{
+    Copied, Prepared, Verified, bring_up_to_date, copy, preparation, prepare, verify,
+};
 pub use truths::{
     AppState, AppTruth, Belonging, Comparison, ContainerName, Drift, Findings, PortHolder,
     PortTruth,

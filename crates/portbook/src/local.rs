@@ -10,7 +10,7 @@ use portbook_model::{
     Model, ModelPattern, Outcome, Policy, Pool, PoolName, Port, PortSet, Ports, PromiseFile,
     Recorded, Revision, Role, Space, SpaceBook, Timestamp,
 };
-use portbook_store::{Filter, HistoryFilter, Reading, Store};
+use portbook_store::{Filter, HistoryFilter, Reading, Store, StoreError};
 
 use crate::Error;
 use crate::check::Conflict;
@@ -20,7 +20,7 @@ use crate::ownership::{Whose, apps_that_answer, port_uses};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
-use crate::writer::Writer;
+use crate::writer::{MOST_LOSSES, Writer};
 
 /// This process's own desk.
 pub(crate) struct LocalDesk {
@@ -66,8 +66,16 @@ impl LocalDesk {
         }
     }
 
-    fn reading(&self) -> Result<Box<dyn Reading + '_>, Error> {
-        Ok(self.writer.store().read()?)
+    /// Asks something of one reading of the book; of another one where the connection to the book broke.
+    fn read<T>(&self, ask: impl Fn(&mut dyn Reading) -> Result<T, Error>) -> Result<T, Error> {
+        let read = || ask(&mut *self.writer.store().read()?);
+        for _ in 0..MOST_LOSSES {
+            match read() {
+                Err(Error::Store(StoreError::Lost { .. })) => {}
+                answer => return answer,
+            }
+        }
+        read()
     }
 
     fn rules(&self) -> &Rules {
@@ -125,41 +133,43 @@ impl Desk for LocalDesk {
         }
         let mut roles: Vec<&Role> = self.rules().configured().base_roles().iter().collect();
         roles.extend(request.roles.iter());
-        let mut reading = self.reading()?;
-        let now = now(&mut *reading)?;
-        let mut grants = Vec::with_capacity(request.apps.len());
-        for app in &request.apps {
-            let record = reading.app(&scope.space, app)?;
-            let Some(allocation) = record.as_ref().and_then(AppRecord::held) else {
-                return Ok(None);
-            };
-            let has_pins = request
-                .pins
-                .iter()
-                .all(|(role, port)| allocation.ports.get(role) == Some(port));
-            let has_roles = roles
-                .iter()
-                .all(|role| allocation.ports.contains_key(*role));
-            if allocation.has_lapsed(now) || !has_pins || !has_roles {
-                return Ok(None);
+        self.read(|reading| {
+            let now = now(reading)?;
+            let mut grants = Vec::with_capacity(request.apps.len());
+            for app in &request.apps {
+                let record = reading.app(&scope.space, app)?;
+                let Some(allocation) = record.as_ref().and_then(AppRecord::held) else {
+                    return Ok(None);
+                };
+                let has_pins = request
+                    .pins
+                    .iter()
+                    .all(|(role, port)| allocation.ports.get(role) == Some(port));
+                let has_roles = roles
+                    .iter()
+                    .all(|role| allocation.ports.contains_key(*role));
+                if allocation.has_lapsed(now) || !has_pins || !has_roles {
+                    return Ok(None);
+                }
+                grants.push(Grant {
+                    allocation: allocation.clone(),
+                    created: false,
+                    added: Vec::new(),
+                    in_use: Vec::new(),
+                    unkept: Ports::new(),
+                    explanation: None,
+                });
             }
-            grants.push(Grant {
-                allocation: allocation.clone(),
-                created: false,
-                added: Vec::new(),
-                in_use: Vec::new(),
-                unkept: Ports::new(),
-                explanation: None,
-            });
-        }
-        Ok(Some(grants))
+            Ok(Some(grants))
+        })
     }
 
     fn record(&self, scope: &Scope, app: &AppKey) -> Result<Seen, Error> {
-        let mut reading = self.reading()?;
-        Ok(Seen {
-            record: reading.app(&scope.space, app)?,
-            now: now(&mut *reading)?,
+        self.read(|reading| {
+            Ok(Seen {
+                record: reading.app(&scope.space, app)?,
+                now: now(reading)?,
+            })
         })
     }
 
@@ -169,7 +179,7 @@ impl Desk for LocalDesk {
         models: Option<ModelPattern>,
         number: Option<AppNumber>,
     ) -> Result<Held, Error> {
-        held(&mut *self.reading()?, filter(scope, models, number))
+        self.read(|reading| held(reading, filter(scope, models.clone(), number)))
     }
 
     fn configurations(
@@ -208,13 +218,10 @@ impl Desk for LocalDesk {
             HostLook::Always => true,
             HostLook::Never => false,
         };
-        crate::check::conflicts(
-            &mut *self.reading()?,
-            &scope.space,
-            self.rules().policy(),
-            file,
-            host,
-        )
+        let policy = self.rules().policy();
+        self.read(|reading| {
+            crate::check::conflicts(reading, &scope.space, policy, file.clone(), host)
+        })
     }
 
     fn repair_intent(
@@ -223,20 +230,21 @@ impl Desk for LocalDesk {
         file: Option<PromiseFile>,
         moves_running: bool,
     ) -> Result<RepairIntent, Error> {
-        let mut reading = self.reading()?;
-        let allocations = held(&mut *reading, filter(scope, None, None))?.standing();
-        let mut book = space_book(&mut *reading, &scope.space)?;
-        if let Some(file) = file {
-            book.promises.set(file);
-        }
-        crate::repair::intent(
-            &mut *reading,
-            &scope.space,
-            &allocations,
-            &book,
-            self.checks_host(scope),
-            moves_running,
-        )
+        self.read(|reading| {
+            let allocations = held(reading, filter(scope, None, None))?.standing();
+            let mut book = space_book(reading, &scope.space)?;
+            if let Some(file) = &file {
+                book.promises.set(file.clone());
+            }
+            crate::repair::intent(
+                reading,
+                &scope.space,
+                &allocations,
+                &book,
+                self.checks_host(scope),
+                moves_running,
+            )
+        })
     }
 
     fn history(&self, scope: &Scope, of: &HistoryOf) -> Result<Vec<Recorded>, Error> {
@@ -244,46 +252,48 @@ impl Desk for LocalDesk {
             of: filter(scope, of.models.clone(), of.number),
             last: of.last,
         };
-        Ok(self.reading()?.history(&filter)?)
+        self.read(|reading| Ok(reading.history(&filter)?))
     }
 
     fn stats(&self, scope: &Scope, file: Option<PromiseFile>) -> Result<Stats, Error> {
-        let mut reading = self.reading()?;
-        let allocations = held(&mut *reading, filter(scope, None, None))?.standing();
-        let mut book = space_book(&mut *reading, &scope.space)?;
-        if let Some(file) = file {
-            book.promises.set(file);
-        }
-        let policy = self.rules().policy();
-        Ok(Stats::of(&scope.space, &allocations, &book, policy))
+        self.read(|reading| {
+            let allocations = held(reading, filter(scope, None, None))?.standing();
+            let mut book = space_book(reading, &scope.space)?;
+            if let Some(file) = &file {
+                book.promises.set(file.clone());
+            }
+            let policy = self.rules().policy();
+            Ok(Stats::of(&scope.space, &allocations, &book, policy))
+        })
     }
 
     fn port_line(&self, scope: &Scope, file: Option<PromiseFile>) -> Result<PortLine, Error> {
-        let mut reading = self.reading()?;
-        let allocations = held(&mut *reading, filter(scope, None, None))?.standing();
-        let mut book = space_book(&mut *reading, &scope.space)?;
-        if let Some(file) = file {
-            book.promises.set(file);
-        }
-        let mut in_use = PortSet::new();
-        if self.checks_host(scope) {
-            let listeners = portbook_host::listeners()?.into_iter();
-            in_use.extend(listeners.map(|socket| socket.port));
-        }
-        let policy = self.rules().policy();
-        Ok(PortLine::of(&allocations, &book, policy, &in_use))
+        self.read(|reading| {
+            let allocations = held(reading, filter(scope, None, None))?.standing();
+            let mut book = space_book(reading, &scope.space)?;
+            if let Some(file) = &file {
+                book.promises.set(file.clone());
+            }
+            let mut in_use = PortSet::new();
+            if self.checks_host(scope) {
+                let listeners = portbook_host::listeners()?.into_iter();
+                in_use.extend(listeners.map(|socket| socket.port));
+            }
+            let policy = self.rules().policy();
+            Ok(PortLine::of(&allocations, &book, policy, &in_use))
+        })
     }
 
     fn pools(&self, scope: &Scope) -> Result<BTreeMap<PoolName, Pool>, Error> {
-        Ok(space_book(&mut *self.reading()?, &scope.space)?.pools)
+        self.read(|reading| Ok(space_book(reading, &scope.space)?.pools))
     }
 
     fn spaces(&self) -> Result<Vec<Space>, Error> {
-        Ok(self.reading()?.spaces()?)
+        self.read(|reading| Ok(reading.spaces()?))
     }
 
     fn models(&self, scope: &Scope) -> Result<Vec<Model>, Error> {
-        Ok(self.reading()?.models(&scope.space)?)
+        self.read(|reading| Ok(reading.models(&scope.space)?))
     }
 
     fn holder(&self, scope: &Scope, port: Port) -> Result<Option<Holder>, Error> {
@@ -295,8 +305,7 @@ impl Desk for LocalDesk {
     }
 
     fn is_claimed(&self, scope: &Scope, port: Port) -> Result<bool, Error> {
-        self.claims
-            .contains(&mut *self.reading()?, &scope.space, port)
+        self.read(|reading| self.claims.contains(reading, &scope.space, port))
     }
 
     fn apps_that_answer(&self, scope: &Scope) -> Result<BTreeSet<AppKey>, Error> {
@@ -308,11 +317,11 @@ impl Desk for LocalDesk {
     }
 
     fn head(&self) -> Result<Head, Error> {
-        Ok(self.reading()?.head()?)
+        self.read(|reading| Ok(reading.head()?))
     }
 
     fn changes_since(&self, after: Revision) -> Result<Vec<Recorded>, Error> {
-        Ok(self.reading()?.changes_since(after)?)
+        self.read(|reading| Ok(reading.changes_since(after)?))
     }
 }
 

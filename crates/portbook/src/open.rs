@@ -1,20 +1,61 @@
 //! From a store's address to the open store.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use portbook_postgres::PostgresStore;
 use portbook_sqlite::SqliteStore;
 use portbook_store::{Store, StoreError};
 
 use crate::Error;
+use crate::configuration::without_password;
 
-/// Opens the book at this address: `sqlite:PATH`, or a path.
+/// What a store's address names.
+#[derive(Debug, Clone)]
+pub(crate) enum StoreAddress {
+    /// `sqlite:PATH`, or a path.
+    Sqlite(PathBuf),
+    /// `postgres://...`
+    Postgres(Box<portbook_postgres::Address>),
+}
+
+impl FromStr for StoreAddress {
+    type Err = Error;
+
+    fn from_str(address: &str) -> Result<Self, Error> {
+        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            return Ok(StoreAddress::Postgres(Box::new(postgres_address(address)?)));
+        }
+        sqlite_path(address).map(StoreAddress::Sqlite)
+    }
+}
+
+/// A database's address; a password that it does not say is `PGPASSWORD`'s, as for PostgreSQL's own programs.
+fn postgres_address(address: &str) -> Result<portbook_postgres::Address, Error> {
+    let parsed = address.parse::<portbook_postgres::Address>();
+    let parsed = parsed.map_err(|error| Error::StoreAddress {
+        given: without_password(address),
+        reason: error.to_string(),
+    })?;
+    Ok(match std::env::var("PGPASSWORD") {
+        Ok(password) => parsed.with_password(&password),
+        Err(_) => parsed,
+    })
+}
+
+/// Opens the book at this address.
 pub(crate) fn store(address: &str) -> Result<Box<dyn Store>, Error> {
-    let path = sqlite_path(address)?;
-    refuse_network_file_system(&path)?;
-    Ok(Box::new(SqliteStore::open(
-        &path,
-        portbook_sqlite::Options::default(),
-    )?))
+    match address.parse()? {
+        StoreAddress::Sqlite(path) => {
+            refuse_network_file_system(&path)?;
+            let options = portbook_sqlite::Options::default();
+            Ok(Box::new(SqliteStore::open(&path, options)?))
+        }
+        StoreAddress::Postgres(database) => {
+            let options = portbook_postgres::Options::default();
+            Ok(Box::new(PostgresStore::open(*database, options)?))
+        }
+    }
 }
 
 /// The file that an address names.
@@ -31,8 +72,13 @@ pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
             let path = &address["sqlite:".len()..];
             path.strip_prefix("//").unwrap_or(path)
         }
-        Some("postgres" | "postgresql" | "etcd" | "http" | "https" | "unix") => {
-            return wrong("this version keeps books in SQLite files only: write sqlite:PATH");
+        Some("postgres" | "postgresql") => {
+            return wrong("a database is there, and no file: write sqlite:PATH");
+        }
+        Some("etcd" | "http" | "https" | "unix") => {
+            return wrong(
+                "this version keeps books in SQLite files and PostgreSQL: write sqlite:PATH or postgres://HOST/DATABASE",
+            );
         }
         Some(other) if !other.contains('/') && !Path::new(address).exists() => {
             return wrong(&format!("`{other}:` is unknown: write sqlite:PATH"));

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use portbook_model::{
     Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Revision, Timestamp, plan,
 };
-use portbook_store::{CommitError, Reading, Store, Turn};
+use portbook_store::{CommitError, Reading, Store, StoreError, Turn};
 
 use crate::Error;
 use crate::desk::Answers;
@@ -30,6 +30,8 @@ const MOST_WAITING: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a plan is made anew after somebody else's commit came first.
 const MOST_TRIES: u32 = 100;
+/// How often a request is begun anew after the connection to the book broke.
+pub(crate) const MOST_LOSSES: u32 = 10;
 /// Beyond so many unseen changes, reading a space anew is quicker than following them.
 const MOST_CHANGES_FOLLOWED: u64 = 10_000;
 
@@ -178,7 +180,7 @@ impl Writer {
             .iter()
             .flat_map(|ticket| ticket.commands.iter().cloned())
             .collect();
-        match self.carry_out(&commands) {
+        match self.carry_out_despite_losses(&commands) {
             Ok(answers) => {
                 let mut answers = answers.into_iter();
                 for ticket in lead.tickets.drain(..) {
@@ -188,6 +190,17 @@ impl Writer {
             }
             Err(error) => lead.fail(error),
         }
+    }
+
+    /// A connection that breaks before the commit has changed nothing: everything is done once more.
+    fn carry_out_despite_losses(&self, commands: &[Command]) -> Result<Answers, Error> {
+        for _ in 0..MOST_LOSSES {
+            match self.carry_out(commands) {
+                Err(Error::Store(StoreError::Lost { .. })) => {}
+                ended => return ended,
+            }
+        }
+        self.carry_out(commands)
     }
 
     /// Plans and commits until the book takes it.

@@ -25,6 +25,7 @@ pub(crate) mod run;
 pub(crate) mod run;
 mod scaffold;
 mod stats;
+mod store;
 mod validate;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
@@ -72,6 +73,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Cleanup(cleanup) => cleanup::run(&cleanup, &open(&global, output)?, output),
         Command::Import(import) => import::run(&import, &open(&global, output)?, output),
         Command::Export(export) => export::run(&export, &open(&global, output)?, output),
+        Command::Store(store) => store::run(&store, &global, output),
         Command::Pool(pool) => pool::run(&pool, &open(&global, output)?, output),
     }
 }

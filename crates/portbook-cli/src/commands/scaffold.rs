@@ -1,19 +1,17 @@
 //! `portbook scaffold`: an app made from a template.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use portbook::apps::template::{Existing, SHIPPED, Step, Template};
 use portbook::model::AppKey;
 use portbook::{ScaffoldRecord, ScaffoldRequest};
 use serde::Serialize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::{Answer, Ending};
 use crate::arguments::{Global, Scaffold};
-use crate::output::{Complaint, Output, counted};
+use crate::interruption::interruption;
+use crate::output::{Output, counted};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Scaffold, global: &Global, output: &Output) -> Ending {
@@ -63,16 +61,6 @@ pub(crate) fn run(arguments: &Scaffold, global: &Global, output: &Output) -> End
         output.answer(&format!("kept {}", kept.display()))?;
     }
     Ok(Answer::Yes)
-}
-
-/// Becomes true with the first signal to end; the second one ends the process as ever.
-fn interruption() -> Result<Arc<AtomicBool>, Complaint> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_default(signal, Arc::clone(&interrupted))?;
-        flag::register(signal, Arc::clone(&interrupted))?;
-    }
-    Ok(interrupted)
 }
 
 #[derive(Serialize)]

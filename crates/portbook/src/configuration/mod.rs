@@ -181,7 +181,7 @@ fn list<'a, T: ToString + 'a>(values: impl IntoIterator<Item = &'a T>) -> String
 }
 
 /// `postgres://alice:secret@host/book` with the secret left out: what is shown is also shown to others.
-fn without_password(store: &str) -> String {
+pub(crate) fn without_password(store: &str) -> String {
     let hidden = || {
         let (scheme, rest) = store.split_once("://")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -189,5 +189,12 @@ fn without_password(store: &str) -> String {
         let (user, _) = rest.get(..at)?.split_once(':')?;
         Some(format!("{scheme}://{user}:***{}", rest.get(at..)?))
     };
-    hidden().unwrap_or_else(|| store.to_owned())
+    let shown = hidden().unwrap_or_else(|| store.to_owned());
+    match shown.split_once("password=") {
+        Some((before, after)) => {
+            let rest = after.find('&').map_or("", |end| &after[end..]);
+            format!("{before}password=***{rest}")
+        }
+        None => shown,
+    }
 }
