@@ -61,6 +61,21 @@ fn what_was_given_to_somebody_else_meanwhile_is_not_released() {
 }
 
 #[test]
+fn cleanup_finds_what_a_killed_run_left() {
+    let sandbox = Sandbox::new();
+    let (going, pid) = Going::start(&sandbox, "m 1 --release-on-exit", WAIT);
+    send(going.pid(), Signal::KILL);
+    wait_until("portbook is gone", || !is_alive(going.pid()));
+    sandbox.text("cleanup --grace 0 --max-share 100 --yes");
+    assert_eq!(sandbox.pair("get m 1"), (5001, 8001), "its command runs");
+    send(pid, Signal::KILL);
+    wait_until("the command is gone", || !is_alive(pid));
+    sandbox.text("cleanup --grace 0 --max-share 100 --yes");
+    sandbox.run("get m 1").failed(1);
+    going.end();
+}
+
+#[test]
 fn killed_portbook_leaves_an_app_that_the_next_such_run_releases() {
     let sandbox = Sandbox::new();
     let (going, pid) = Going::start(&sandbox, "m 1 --release-on-exit", WAIT);

@@ -73,6 +73,20 @@ signal.pause()";
 }
 
 #[test]
+fn an_end_is_seen_even_if_the_caller_ignores_its_childrens_ends() {
+    let sandbox = Sandbox::new();
+    let mut python = std::process::Command::new("python3");
+    let script = "import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], [sys.argv[1], 'run', 'm', '1', '--', 'sh', '-c', 'sleep 0.2; exit 7'])";
+    python
+        .args(["-c", script])
+        .arg(sandbox.command().get_program());
+    sandbox.furnish(&mut python);
+    crate::kit::Run::of(python).ended(7);
+}
+
+#[test]
 fn a_signal_that_was_ignored_stays_ignored() {
     let sandbox = Sandbox::new();
     let mut shell = std::process::Command::new("sh");

@@ -100,6 +100,39 @@ leave()"#,
 }
 
 #[test]
+fn a_shell_as_the_command_has_jobs_of_its_own_and_can_be_suspended() {
+    let sandbox = Sandbox::new();
+    play(
+        &sandbox,
+        r"
+key(portbook + ' run m 1 -- bash --norc --noprofile -i\n')
+until('-i\r\n')
+until('$ ')
+key('PS1=inner:; sleep 1000; echo port=$PORT\n')
+until('sleep 1000')
+until('\n')
+time.sleep(0.3)
+key('\x03')
+until('inner:')
+key('echo port=$PORT\n')
+until('port=5001')
+key('suspend\n')
+until('Stopped')
+until('$ ')
+key('fg\n')
+until('fg\r\n')
+until('norc')
+key('echo still=$PORT\n')
+until('still=5001')
+key('exit 3\n')
+until('$ ')
+key('echo status=$?\n')
+until('status=3')
+leave()",
+    );
+}
+
+#[test]
 fn a_full_screen_program_gets_the_size_and_its_changes() {
     let sandbox = Sandbox::new();
     play(

@@ -6,7 +6,9 @@
 //! it, and one that was ignored when portbook was started (nohup(1)) is for the command as if portbook
 //! were not there.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::libc::SI_KERNEL;
@@ -15,7 +17,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use portbook_host::{children, descends_from, has_stopped};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, getpgid, getpgrp, getpid, wait};
+use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
 /// What is passed on to the command.
 const PASSED_ON: [Signal; 9] = [
@@ -40,7 +43,7 @@ pub(super) enum End {
     Exited(i32),
     /// By the signal of this number.
     Killed(i32),
-    /// Nobody can tell: whoever started portbook has the ends of its children thrown away.
+    /// Nobody can tell: there is no such child.
     Unseen,
 }
 
@@ -70,8 +73,8 @@ pub(super) struct Supervisor {
     is_to_stop: bool,
     /// Whether portbook has stopped along with the command, and not seen yet who had it continue.
     has_stopped: bool,
-    /// The last signal that asks for an end.
-    end_asked: Option<Signal>,
+    /// Whether portbook was asked to end.
+    is_to_end: bool,
 }
 
 impl Supervisor {
@@ -79,6 +82,9 @@ impl Supervisor {
     /// leaves behind will be portbook's child, instead of nobody's.
     pub(super) fn of(command: u32) -> io::Result<Self> {
         rustix::process::set_child_subreaper(Some(getpid()))?;
+        // Whoever ignores this signal is not told of its children's ends, and may have had portbook
+        // ignore it, too (waitpid(2), "Notes"). With a handler that never runs, it is not ignored.
+        signal_hook::flag::register(nix::libc::SIGCHLD, Arc::default())?;
         let mut signals: SigSet = PASSED_ON.into_iter().collect();
         signals.add(Signal::SIGCHLD);
         signals.thread_block()?;
@@ -88,7 +94,7 @@ impl Supervisor {
             command: Some(command),
             is_to_stop: false,
             has_stopped: false,
-            end_asked: None,
+            is_to_end: false,
         })
     }
 
@@ -125,16 +131,18 @@ impl Supervisor {
                 return Ok(Vec::new());
             }
             let left = children(own);
-            let Some(signal) = self.end_asked else {
+            if !self.is_to_end {
                 return Ok(left);
-            };
+            }
             let here: Vec<u32> = left.iter().copied().filter(|pid| is_here(*pid)).collect();
             if here.is_empty() || Instant::now() >= until {
                 return Ok(left);
             }
             for pid in here {
                 if !told.contains(&pid) {
-                    send(pid, signal);
+                    // Whatever it was that portbook was sent: shells start what is to run in the
+                    // background with SIGINT and SIGQUIT ignored.
+                    send(pid, Signal::SIGTERM);
                     told.push(pid);
                 }
             }
@@ -177,8 +185,10 @@ impl Supervisor {
                         continue;
                     }
                 }
-                Signal::SIGHUP | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTERM => {
-                    self.end_asked = Some(signal);
+                // What a key has sent has reached everybody who wants to hear of it, and a program may
+                // well go on after it.
+                Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTERM => {
+                    self.is_to_end |= !is_from_terminal(&info);
                 }
                 _ => {}
             }
@@ -189,15 +199,17 @@ impl Supervisor {
             }
         }
         if let Some(command) = self.command.filter(|_| is_to_continue) {
-            send(command, Signal::SIGCONT);
+            continue_command(command);
         }
         Ok(())
     }
 
-    /// Stops if portbook was told to and the command has, so that the shell takes notice of it. What has
-    /// portbook continue is passed on, as ever.
+    /// Stops if the command has and portbook was told to, or the terminal is theirs (a shell that suspends
+    /// itself tells nobody): so the shell that waits for portbook takes notice. What has portbook continue
+    /// is passed on, as ever.
     fn stop_along(&mut self) -> io::Result<()> {
-        if self.is_to_stop && self.command.is_some_and(has_stopped) {
+        let stopped = self.command.filter(|command| has_stopped(*command));
+        if stopped.is_some_and(|command| self.is_to_stop || is_in_foreground(command)) {
             self.is_to_stop = false;
             self.has_stopped = true;
             rustix::process::kill_process(getpid(), rustix::process::Signal::STOP)?;
@@ -230,9 +242,12 @@ impl Supervisor {
 /// The terminal tells its whole foreground group, and so do programs that suspend themselves.
 fn has_reached(command: u32, info: &siginfo) -> bool {
     let sender = info.ssi_pid;
-    let is_from_terminal = info.ssi_code == SI_KERNEL;
     let is_from_command = sender != 0 && (sender == command || descends_from(sender, command));
-    (is_from_terminal || is_from_command) && is_in_group(command)
+    (is_from_terminal(info) || is_from_command) && is_in_group(command)
+}
+
+fn is_from_terminal(info: &siginfo) -> bool {
+    info.ssi_code == SI_KERNEL
 }
 
 /// A process that is gone needs no signal any more.
@@ -242,9 +257,37 @@ fn send(pid: u32, signal: Signal) {
     }
 }
 
-fn is_in_group(pid: u32) -> bool {
-    let group = known(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
-    group == Some(rustix::process::getpgrp())
+/// Whether the terminal, if there is one, is the command's now.
+fn is_in_foreground(command: u32) -> bool {
+    let group = terminal()
+        .and_then(|terminal| Ok(tcgetpgrp(terminal)?))
+        .ok();
+    group.is_some() && (group == Some(getpgrp()) || group == group_of(command))
+}
+
+/// Has the command go on as the shell has portbook do: one with a process group of its own, such as a
+/// shell, needs to be given the terminal as well.
+fn continue_command(command: u32) {
+    let group = group_of(command).filter(|group| *group != getpgrp());
+    if let (Some(group), true) = (group, is_in_foreground(command))
+        && let Ok(terminal) = terminal()
+    {
+        // It has gone, or the terminal has: nobody is to go on.
+        let _ = tcsetpgrp(terminal, group);
+    }
+    send(command, Signal::SIGCONT);
+}
+
+fn terminal() -> io::Result<File> {
+    File::open("/dev/tty")
+}
+
+fn is_in_group(command: u32) -> bool {
+    group_of(command) == Some(getpgrp())
+}
+
+fn group_of(pid: u32) -> Option<Pid> {
+    known(pid).and_then(|pid| getpgid(Some(pid)).ok())
 }
 
 /// Whether the process is in portbook's session: what went off to one of its own is a daemon.
