@@ -172,7 +172,7 @@ pub(crate) enum Command {
     /// Release the apps that are gone
     ///
     /// Gone is an app whose directory is, whose lease has ended, or that was made by `portbook run
-    /// --release-on-exit` and runs no more. Shows what it would do; --yes does it, in one step. An app
+    /// --release-on-exit` and neither runs nor has a container. Shows what it would do; --yes does it, in one step. An app
     /// that was not missed before is only noted, and released once it has been missing for the grace.
     /// One that runs, or at whose port somebody is who may be the app, is never gone. What was released
     /// comes back with its old ports if the app asks again. Run it on the host where the apps are.

@@ -1,5 +1,6 @@
 //! `portbook cleanup`: release the apps that are gone.
 
+use portbook::engine::Surroundings;
 use portbook::model::ReleaseCause;
 use portbook::{Cleanup, CleanupRequest, Orphan, OrphanState, PortAllocationService};
 
@@ -17,6 +18,7 @@ pub(crate) fn run(
         apps_directory: arguments.apps_dir.clone(),
         grace: arguments.grace,
         max_share: arguments.max_share,
+        engines: Some(Surroundings::of_process()),
     };
     let progress = Progress::of(output, "looking for the apps");
     let cleanup = match arguments.yes {

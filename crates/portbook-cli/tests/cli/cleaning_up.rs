@@ -370,6 +370,70 @@ fn a_lease_that_ended_and_a_run_that_ended_are_gone() {
 }
 
 #[test]
+fn an_engine_that_is_silent_may_have_the_apps_container() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate m 1");
+    sandbox.remember(&app(1), ran(long_ended(), true));
+    let mut command = sandbox.command();
+    command
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .args(["cleanup", "--grace", "0", "--max-share", "100%", "--yes"]);
+    let run = Run::of(command);
+    assert_eq!(run.done().stdout, "no app is gone in the space `default`\n");
+    assert!(
+        run.stderr
+            .contains("m/app1 is left alone: no container engine answers"),
+        "{}",
+        run.stderr
+    );
+    sandbox.text("cleanup --grace 0 --max-share 100% --yes");
+    assert_eq!(sandbox.held(), [0; 0]);
+}
+
+#[test]
+fn a_cleanup_that_is_killed_did_all_or_nothing() {
+    const APPS: u32 = 40;
+    let sandbox = Sandbox::new();
+    let (mut nothing, mut all) = (0, 0);
+    let mut whole = std::time::Duration::from_millis(40);
+    for round in 0..12_u32 {
+        sandbox.apps(APPS, 4);
+        for number in APPS - 3..=APPS {
+            let _ = fs::remove_dir(sandbox.path(&format!("apps/m/app{number}")));
+        }
+        // Two are due and two are noted, in one commit.
+        sandbox.remember(&app(APPS), ran(long_ended(), round % 2 == 0));
+        sandbox.remember(&app(APPS - 1), Note::Missing);
+        sandbox.remember(&app(APPS), Note::Missing);
+        sandbox.pass(8);
+        let before = sandbox.changes();
+        let mut command = sandbox.command();
+        command.args(["cleanup", "--apps-dir", "apps", "--yes"]);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let begun = std::time::Instant::now();
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(f64::from(round * 5 % 12) / 12.0));
+        let has_ended = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if has_ended {
+            whole = whole.min(begun.elapsed());
+        }
+        match sandbox.changes() - before {
+            0 => nothing += 1,
+            4 => all += 1,
+            other => panic!("{other} of 4 changes"),
+        }
+        sandbox.run("cleanup --apps-dir apps --yes").done();
+        assert_eq!(sandbox.held().len(), APPS as usize - 2);
+        sandbox.text(&format!("release m 1-{APPS}"));
+    }
+    println!("killed {nothing} times before the commit, {all} times after it");
+}
+
+#[test]
 fn an_app_that_listens_is_no_orphan_though_its_directory_is_gone() {
     let sandbox = Sandbox::looking_at_host();
     let port = free_stretch(20);

@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use portbook_engine::Surroundings;
 use portbook_model::{
     Allocation, AppKey, Ask, Note, Outcome, Ports, ReleaseCause, Span, Timestamp,
 };
@@ -28,7 +29,7 @@ use crate::ownership::is_running;
 use crate::service::internal;
 use crate::{Error, PortAllocationService};
 use directory::DirectorySighting;
-use verdict::{Sighting, Verdict};
+use verdict::{ContainerSighting, Sighting, Verdict};
 
 /// What is to be looked for, and how far a cleanup may go.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct CleanupRequest {
     pub grace: Span,
     /// The largest share of the apps that may go at once.
     pub max_share: Share,
+    /// Where to look for container engines; without it, no app is taken to have a container.
+    pub engines: Option<Surroundings>,
 }
 
 impl CleanupRequest {
@@ -53,6 +56,7 @@ impl Default for CleanupRequest {
             apps_directory: None,
             grace: Self::GRACE,
             max_share: Share::default(),
+            engines: None,
         }
     }
 }
@@ -273,12 +277,30 @@ impl PortAllocationService {
             notes: Vec::new(),
             due: Vec::new(),
         };
+        let is_alive = |held: &Allocation| {
+            let run = held.notes.run.as_ref();
+            run.is_some_and(|run| is_running(&run.process)) || alive.contains(&held.app)
+        };
+        let was_made_for_a_run = |held: &Allocation| {
+            let run = held.notes.run.as_ref();
+            run.is_some_and(|run| run.release_on_exit) && !is_alive(held)
+        };
+        // Engines are slow to answer, and asked only where it matters.
+        let engines = request.engines.as_ref();
+        let engines = engines.filter(|_| allocations.iter().any(was_made_for_a_run));
+        let contained = match engines {
+            Some(surroundings) => self.apps_with_containers(surroundings, &allocations)?,
+            None => Ok(BTreeSet::new()),
+        };
         for allocation in allocations.iter() {
-            let run = allocation.notes.run.as_ref();
-            let runs = run.is_some_and(|run| is_running(&run.process));
             let sighting = Sighting {
                 directory: DirectorySighting::of(allocation, apps_directory.as_ref()),
-                is_alive: runs || alive.contains(&allocation.app),
+                is_alive: is_alive(allocation),
+                container: match &contained {
+                    Ok(apps) if apps.contains(&allocation.app) => ContainerSighting::Found,
+                    Ok(_) => ContainerSighting::None,
+                    Err(silent) => ContainerSighting::Untold(silent.to_string()),
+                },
             };
             survey.take(allocation, sighting, request.grace, now);
         }

@@ -12,6 +12,16 @@ pub(super) struct Sighting {
     pub(super) directory: DirectorySighting,
     /// Whether its command runs, or somebody who may be the app has one of its ports.
     pub(super) is_alive: bool,
+    pub(super) container: ContainerSighting,
+}
+
+/// Whether an app has a container, running or not: one that does not run wants its ports back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ContainerSighting {
+    None,
+    Found,
+    /// It cannot be told, and why.
+    Untold(String),
 }
 
 /// Whether an app is gone.
@@ -42,7 +52,11 @@ impl Sighting {
         }
         let run = allocation.notes.run.as_ref();
         if run.is_some_and(|run| run.release_on_exit) {
-            return gone(ReleaseCause::RunEnded);
+            return match self.container {
+                ContainerSighting::None => gone(ReleaseCause::RunEnded),
+                ContainerSighting::Found => Verdict::There,
+                ContainerSighting::Untold(reason) => Verdict::Untold(reason),
+            };
         }
         match self.directory {
             DirectorySighting::Unsought | DirectorySighting::Found => Verdict::There,
@@ -96,6 +110,7 @@ mod tests {
         let sighting = Sighting {
             directory,
             is_alive,
+            container: ContainerSighting::None,
         };
         sighting.verdict(allocation, Timestamp::from_millis(NOW))
     }
@@ -139,5 +154,28 @@ mod tests {
         );
         let ran_once = allocation(None, Some(false));
         assert_eq!(of(&ran_once, DirectorySighting::Found), None);
+    }
+
+    #[test]
+    fn what_was_made_for_a_run_is_there_as_long_as_it_has_a_container() {
+        let app = allocation(None, Some(true));
+        let of = |container| {
+            let sighting = Sighting {
+                directory: DirectorySighting::Unsought,
+                is_alive: false,
+                container,
+            };
+            sighting.verdict(&app, Timestamp::from_millis(NOW))
+        };
+        assert_eq!(of(ContainerSighting::Found), Verdict::There);
+        let silent = || "the engine is silent".to_owned();
+        assert_eq!(
+            of(ContainerSighting::Untold(silent())),
+            Verdict::Untold(silent())
+        );
+        assert_eq!(
+            cause(of(ContainerSighting::None)),
+            Some(ReleaseCause::RunEnded)
+        );
     }
 }

@@ -15,7 +15,7 @@ mod state;
 
 pub use state::{AppState, AppTruth, Belonging, ContainerName, Drift, PortHolder, PortTruth};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use portbook_engine::{EngineError, Surroundings};
 use portbook_model::{Allocation, AppKey};
@@ -107,6 +107,27 @@ impl PortAllocationService {
             apps: Vec::new(),
             silent,
         })
+    }
+
+    /// The apps that have a container, running or not; an engine that is there and does not answer is
+    /// the error within.
+    pub(crate) fn apps_with_containers(
+        &self,
+        engines: &Surroundings,
+        allocations: &[Allocation],
+    ) -> Result<Result<BTreeSet<AppKey>, EngineError>, Error> {
+        match self.containers(engines, allocations) {
+            Ok((containers, mut silent)) => Ok(match silent.pop() {
+                Some(silent) => Err(silent),
+                None => Ok(containers
+                    .iter()
+                    .filter_map(|placed| placed.app.clone())
+                    .collect()),
+            }),
+            Err(Error::Engine(EngineError::Nowhere(_))) => Ok(Ok(BTreeSet::new())),
+            Err(Error::Engine(error)) => Ok(Err(error)),
+            Err(error) => Err(error),
+        }
     }
 
     fn containers(
