@@ -267,7 +267,7 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
                 "port {port} is allocated twice: to {}",
                 owners.join(" and to ")
             ),
-            hint: "release one of the apps and allocate its ports anew".to_owned(),
+            hint: "`portbook repair` moves the younger one".to_owned(),
             place: None,
         });
     }
@@ -392,7 +392,7 @@ fn against_promises(claims: &[ValidClaim], promises: &Promises) -> Vec<Conflict>
         port: Some(port),
         apps,
         message,
-        hint: "release the app and allocate it again, or correct the file".to_owned(),
+        hint: "`portbook repair` moves the app, or correct the file".to_owned(),
         place: None,
     };
     for claim in claims {
@@ -421,7 +421,10 @@ fn against_promises(claims: &[ValidClaim], promises: &Promises) -> Vec<Conflict>
     for (port, apps) in promises.disputed() {
         let names: Vec<String> = apps.iter().map(ToString::to_string).collect();
         let message = format!("port {port} is promised to {}", names.join(" and to "));
-        found.push(mismatch(port, names, message));
+        found.push(Conflict {
+            hint: "correct one of the files".to_owned(),
+            ..mismatch(port, names, message)
+        });
     }
     found
 }
@@ -442,7 +445,7 @@ fn against_rules(claims: &[ValidClaim], book: &SpaceBook, policy: &Policy) -> Ve
             found.push(conflict(
                 ConflictKind::BrowserBlocked,
                 format!("no browser opens port {port}, the {role} of {app}"),
-                "release the app and pin it to another port with --ports",
+                "`portbook repair` moves it to another port",
             ));
         }
         if policy.ephemeral().contains(*port) {
@@ -464,7 +467,7 @@ fn against_rules(claims: &[ValidClaim], book: &SpaceBook, policy: &Policy) -> Ve
                     "{app} has {port} as its {role}, which is of the pool `{}` for {}",
                     pool.name, pool.models
                 ),
-                "release the app and allocate it again, or change the pool",
+                "`portbook repair` moves the app, or change the pool",
             ));
         }
     }
@@ -505,7 +508,7 @@ pub(crate) fn used_by(port_use: &PortUse<'_>, container: Option<&Container>) -> 
         port: Some(holder.port),
         apps: vec![app.to_string()],
         message: format!("port {} of {app} {how} {holder}{within}", holder.port),
-        hint: format!("{end}, or release the app and allocate it again"),
+        hint: format!("{end}, or let `portbook repair` move the app"),
         place: None,
     }
 }
