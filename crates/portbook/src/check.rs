@@ -14,6 +14,7 @@ use portbook_store::{Audit, Claim, Filter, Reading, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::cleanup::orphans;
 use crate::ownership::{PortUse, Whose, port_uses};
 
 /// What kind of conflict it is.
@@ -168,6 +169,7 @@ pub(crate) fn conflicts(
                     .iter()
                     .filter(|port_use| port_use.whose == Whose::Stranger);
                 found.extend(strangers.map(|stranger| used_by(stranger, None)));
+                found.extend(orphans(&allocations, &uses, now));
             }
         }
         Err(error @ StoreError::Damaged { .. }) => found.push(damage(error.to_string())),

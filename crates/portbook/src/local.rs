@@ -313,7 +313,7 @@ impl Desk for LocalDesk {
             return Ok(BTreeSet::new());
         }
         let held = self.held(scope, None, None)?;
-        Ok(apps_that_answer(&held.allocations)?)
+        Ok(apps_that_answer(&port_uses(&held.allocations)?))
     }
 
     fn head(&self) -> Result<Head, Error> {

@@ -81,18 +81,17 @@ pub(crate) fn port_uses(allocations: &[Allocation]) -> Result<Vec<PortUse<'_>>, 
 
 /// The apps at whose ports somebody is who may be the app: its own process, a container engine, or
 /// one that this user cannot see.
-pub(crate) fn apps_that_answer(allocations: &[Allocation]) -> Result<BTreeSet<AppKey>, HostError> {
-    let may_be_the_app = |port_use: &PortUse<'_>| match port_use.whose {
+pub(crate) fn apps_that_answer(uses: &[PortUse<'_>]) -> BTreeSet<AppKey> {
+    let may_be_the_app = |port_use: &&PortUse<'_>| match port_use.whose {
         Whose::Own | Whose::Engine => true,
         Whose::Stranger => {
             port_use.holder.process.is_none() && port_use.holder.usage != SocketUse::Connected
         }
     };
-    let uses = port_uses(allocations)?.into_iter();
-    Ok(uses
+    uses.iter()
         .filter(may_be_the_app)
         .map(|port_use| port_use.allocation.app.clone())
-        .collect())
+        .collect()
 }
 
 /// Whether a directory is the app's own or below it.

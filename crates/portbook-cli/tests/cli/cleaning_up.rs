@@ -370,6 +370,32 @@ fn a_lease_that_ended_and_a_run_that_ended_are_gone() {
 }
 
 #[test]
+fn a_check_warns_of_a_directory_that_is_gone() {
+    let sandbox = Sandbox::looking_at_host();
+    let port = free_stretch(8);
+    sandbox.write("portbook.toml", ranges(port, 4));
+    sandbox.text("allocate m 1-2");
+    let home = sandbox.path("home");
+    fs::create_dir(&home).unwrap();
+    sandbox.remember(&app(1), lives_in(&home));
+    assert_eq!(sandbox.json("check"), json!([]));
+    let listener = Listener::start(port, &home);
+    fs::remove_dir(&home).unwrap();
+    assert_eq!(sandbox.json("check"), json!([]), "it runs");
+    drop(listener);
+    for line in ["check", "check --host"] {
+        let found = sandbox.json(line);
+        assert_eq!(each(&found, "kind"), ["orphan"], "{line}");
+        let message = found[0]["message"].as_str().unwrap();
+        assert!(
+            message.ends_with("the directory of m/app1, is gone"),
+            "{message}"
+        );
+    }
+    assert_eq!(sandbox.json("check --no-host-check"), json!([]));
+}
+
+#[test]
 fn an_engine_that_is_silent_may_have_the_apps_container() {
     let sandbox = Sandbox::new();
     sandbox.text("allocate m 1");

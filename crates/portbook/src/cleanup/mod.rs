@@ -24,8 +24,9 @@ use portbook_model::{
 };
 use serde::Serialize;
 
+use crate::check::{Conflict, ConflictKind};
 use crate::desk::Held;
-use crate::ownership::is_running;
+use crate::ownership::{PortUse, apps_that_answer, is_running};
 use crate::service::internal;
 use crate::{Error, PortAllocationService};
 use directory::DirectorySighting;
@@ -316,6 +317,45 @@ impl PortAllocationService {
         }
         Ok(survey)
     }
+}
+
+/// The apps whose remembered directory is gone and that nobody may be: worth a warning.
+pub(crate) fn orphans(
+    allocations: &[Allocation],
+    uses: &[PortUse<'_>],
+    now: Timestamp,
+) -> Vec<Conflict> {
+    let alive = apps_that_answer(uses);
+    let orphan = |held: &Allocation| {
+        let run = held.notes.run.as_ref();
+        let runs = run.is_some_and(|run| is_running(&run.process));
+        let sighting = Sighting {
+            directory: DirectorySighting::of(held, None),
+            is_alive: runs || alive.contains(&held.app),
+            container: ContainerSighting::Untold("no engine was asked".to_owned()),
+        };
+        let Verdict::Gone {
+            directory: Some(directory),
+            ..
+        } = sighting.verdict(held, now)
+        else {
+            return None;
+        };
+        Some(Conflict {
+            kind: ConflictKind::Orphan,
+            port: held.ports.values().next().copied(),
+            apps: vec![held.app.to_string()],
+            message: format!(
+                "{}, the directory of {}, is gone",
+                directory.display(),
+                held.app
+            ),
+            hint: "`portbook cleanup` releases the app once it has been missing for a while"
+                .to_owned(),
+            place: None,
+        })
+    };
+    allocations.iter().filter_map(orphan).collect()
 }
 
 impl Survey {

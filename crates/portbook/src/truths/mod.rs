@@ -22,6 +22,7 @@ use portbook_model::{Allocation, AppKey};
 use portbook_store::StoreError;
 
 use crate::check::{Conflict, used_by};
+use crate::cleanup::orphans;
 use crate::ownership::{PortUse, Whose, port_uses};
 use crate::{Error, PortAllocationService};
 use containers::{Containers, Placed};
@@ -74,6 +75,10 @@ impl PortAllocationService {
             true => port_uses(&allocations)?,
             false => Vec::new(),
         };
+        if comparison.host {
+            let now = std::time::SystemTime::now().into();
+            findings.conflicts.extend(orphans(&allocations, &uses, now));
+        }
         let sightings: Vec<Sighting<'_>> = uses
             .into_iter()
             .map(|seen| Sighting::of(seen, &containers))
