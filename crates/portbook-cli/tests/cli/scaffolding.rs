@@ -440,4 +440,6 @@ fn two_apps_of_the_shipped_template_run_side_by_side() {
     }
     // The apps' own servers are no conflict.
     sandbox.run("check").done();
+    // Compose would publish just the ports that are the apps' own.
+    sandbox.run("validate .").done();
 }
