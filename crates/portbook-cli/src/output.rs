@@ -1,5 +1,6 @@
 //! How answers, notes and errors are written.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::adapter::strip_str;
@@ -187,7 +188,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 /// A failure as it is told: `{"code", "message", "hint"}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Complaint {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     hint: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -226,7 +227,7 @@ impl Complaint {
     /// The complaint about a wrong call.
     pub(crate) fn about_usage(message: String, hint: Option<&str>) -> Self {
         Self {
-            code: "usage",
+            code: "usage".into(),
             message,
             hint: hint.map(str::to_owned),
             problems: Vec::new(),
@@ -237,7 +238,7 @@ impl Complaint {
     /// The answer is no, and this is why.
     pub(crate) fn no(code: &'static str, message: String) -> Self {
         Self {
-            code,
+            code: code.into(),
             message,
             hint: None,
             problems: Vec::new(),
@@ -284,7 +285,7 @@ impl Complaint {
             _ => "output",
         };
         Self {
-            code,
+            code: code.into(),
             message: format!("the answer cannot be written: {error}"),
             hint: None,
             problems: Vec::new(),
@@ -307,7 +308,7 @@ impl From<Error> for Complaint {
             _ => Vec::new(),
         };
         Self {
-            code: error.code(),
+            code: error.code().to_owned().into(),
             message: error.to_string(),
             hint: error.hint(),
             problems,

@@ -45,7 +45,7 @@ impl fmt::Display for BookId {
 }
 
 /// Which book it is and how far it has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Which book.
     pub book: BookId,

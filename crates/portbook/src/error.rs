@@ -8,11 +8,13 @@ use portbook_engine::EngineError;
 use portbook_host::HostError;
 use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
 use portbook_store::StoreError;
+use serde::{Deserialize, Serialize};
 
 use crate::cleanup::CleanupRefused;
 use crate::configuration::ConfigurationError;
 use crate::import::FileProblem;
 use crate::repair::RepairRefused;
+use crate::wire::Told;
 
 /// Why a call did not do what was asked. Nothing was changed, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +191,30 @@ pub enum Error {
     /// Whoever asked does not want it any more.
     #[error("interrupted: what was done so far stands, and the same command goes on from there")]
     Interrupted,
+    /// The book's server cannot be reached.
+    #[error("the portbook server {location} cannot be reached: {reason}")]
+    ServerUnreachable {
+        /// Where the server is.
+        location: String,
+        /// What stood in the way.
+        reason: String,
+    },
+    /// What answers is no portbook server, or one of another version.
+    #[error(
+        "what answers at {location} is no portbook server that this portbook understands: {reason}"
+    )]
+    NoServer {
+        /// Where it was looked for.
+        location: String,
+        /// What it answered instead.
+        reason: String,
+    },
+    /// The book's server did not do what was asked.
+    #[error("{}", .0.message)]
+    Server(Box<Told>),
+    /// Whoever asked did not wait for the answer, and nothing was planned for it.
+    #[error("the caller has gone")]
+    CallerGone,
     /// Too many callers wait.
     #[error("{0} callers wait for the book already: ask again in a moment")]
     QueueFull(usize),
@@ -252,7 +278,8 @@ fn nothing_held(apps: &[AppKey]) -> String {
 }
 
 /// What kind of failure it is, as the command's exit status says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Failure {
     /// The answer is no: not found, nothing to release, a conflict. Exit status 1.
     No,
@@ -292,11 +319,11 @@ impl Error {
     }
 
     /// The error's name for programs, stable across versions.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         self.class().1
     }
 
-    fn class(&self) -> (Failure, &'static str) {
+    fn class(&self) -> (Failure, &str) {
         match self {
             Error::Configuration(_) => (Failure::Input, "bad-configuration"),
             Error::Model(_) => (Failure::Input, "bad-model"),
@@ -321,6 +348,10 @@ impl Error {
             Error::CopyRefused { .. } => (Failure::Book, "copy-refused"),
             Error::CopyDiffers { .. } => (Failure::Book, "copy-differs"),
             Error::Interrupted => (Failure::Other, "interrupted"),
+            Error::ServerUnreachable { .. } => (Failure::Book, "book-unreachable"),
+            Error::NoServer { .. } => (Failure::Book, "no-server"),
+            Error::Server(told) => (told.failure, &told.code),
+            Error::CallerGone => (Failure::Other, "caller-gone"),
             Error::QueueFull(_) => (Failure::Book, "queue-full"),
             Error::Contended { .. } => (Failure::Book, "contended"),
             Error::Template(error) => template_class(error),
@@ -340,6 +371,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::Shared(error) => return error.hint(),
+            Error::Server(told) => return told.hint.clone(),
+            Error::ServerUnreachable { .. } => {
+                "start it with `portbook serve`, or name another place with --store"
+            }
+            Error::NoServer { .. } => "see --store; client and server have to be of one version",
             Error::Refused(refusal) => return refusal_hint(refusal),
             Error::Template(error) => error.hint(),
             Error::Engine(error) => return error.hint().map(str::to_owned),

@@ -18,6 +18,7 @@ mod open;
 mod ownership;
 mod promises;
 mod records;
+mod remote;
 mod repair;
 mod rules;
 mod running;
@@ -27,6 +28,7 @@ mod stores;
 mod truths;
 mod usage;
 mod validate;
+pub mod wire;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
@@ -35,7 +37,7 @@ pub use cleanup::{
 };
 pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
-    RangeSettings, Value,
+    RangeSettings, Secret, ServerAccess, Value,
 };
 pub use error::{Error, Failure};
 pub use import::{FileProblem, ImportReport};

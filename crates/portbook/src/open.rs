@@ -75,9 +75,12 @@ pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
         Some("postgres" | "postgresql") => {
             return wrong("a database is there, and no file: write sqlite:PATH");
         }
-        Some("etcd" | "http" | "https" | "unix") => {
+        Some("http" | "https" | "unix") => {
+            return wrong("a portbook server is there, and no file: write sqlite:PATH");
+        }
+        Some("etcd") => {
             return wrong(
-                "this version keeps books in SQLite files and PostgreSQL: write sqlite:PATH or postgres://HOST/DATABASE",
+                "this version keeps books in SQLite files, PostgreSQL and portbook servers: write sqlite:PATH, postgres://HOST/DATABASE or http://HOST:PORT",
             );
         }
         Some(other) if !other.contains('/') && !Path::new(address).exists() => {

@@ -56,10 +56,11 @@ impl PortAllocationService {
         // A run that ends just now may give way to another one, which may end too.
         const PATIENCE: usize = 100;
         for _ in 0..PATIENCE {
-            let ask = Ask::BeginRun(request.clone());
-            let (grant, standing) = match self.submit_knowing(self.promises_now()?, ask)? {
-                Ok(Outcome::RunBegun { grant, standing }) => (grant, standing),
-                Err(refusal) => return Err(refusal.into()),
+            let asks = vec![Ask::BeginRun(request.clone())];
+            let mut answers = self.submit_knowing(self.promises_now()?, asks)?;
+            let (grant, standing) = match answers.pop() {
+                Some(Ok(Outcome::RunBegun { grant, standing })) => (grant, standing),
+                Some(Err(refusal)) => return Err(refusal.into()),
                 other => return Err(internal("a run", other)),
             };
             let place = match (standing, &grant.allocation.notes.run) {

@@ -1,6 +1,7 @@
 //! The one entry point to a book.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::import::{self, ImportReport};
 use crate::local::LocalDesk;
 use crate::promises::{Current, PromiseSource};
+use crate::remote::{RemoteDesk, ServerAddress};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
@@ -68,9 +70,15 @@ pub struct Resolved {
 }
 
 impl PortAllocationService {
-    /// Opens the book that the configuration names, and makes it where there is none.
+    /// Opens the book that the configuration names, and makes it where there is none; or turns to the
+    /// server that keeps it.
     pub fn open(configuration: &Configuration) -> Result<Self, Error> {
-        let store = open::store(&configuration.store.value)?;
+        let address = &configuration.store.value;
+        if let Some(server) = ServerAddress::parse(address)? {
+            let desk = RemoteDesk::new(server, configuration.server.clone())?;
+            return Ok(Self::at(Arc::new(desk), configuration));
+        }
+        let store = open::store(address)?;
         Ok(Self::with_store(store, configuration))
     }
 
@@ -80,9 +88,13 @@ impl PortAllocationService {
             configuration.policy().clone(),
             configuration.host_check.value,
         );
+        Self::at(Arc::new(LocalDesk::new(store, rules)), configuration)
+    }
+
+    fn at(desk: Arc<dyn Desk>, configuration: &Configuration) -> Self {
         let promises = configuration.port_config.as_ref();
         Self {
-            desk: Arc::new(LocalDesk::new(store, rules)),
+            desk,
             scope: Scope {
                 space: configuration.space.value.clone(),
                 by: actor().into(),
@@ -91,6 +103,11 @@ impl PortAllocationService {
             promises: promises.map(|file| Arc::new(PromiseSource::new(file.value.clone()))),
             book: open::sqlite_path(&configuration.store.value).ok(),
         }
+    }
+
+    /// Whether another process keeps the book and answers for it.
+    pub fn is_remote(&self) -> bool {
+        self.desk.policy().is_none()
     }
 
     /// The same book's service for another port space.
@@ -148,9 +165,10 @@ impl PortAllocationService {
         {
             return Ok(grants);
         }
-        match self.submit_knowing(promises, Ask::Allocate(request.clone()))? {
-            Ok(Outcome::Allocated(grants)) => Ok(grants),
-            Err(refusal) => Err(refusal.into()),
+        let asks = vec![Ask::Allocate(request.clone())];
+        match self.submit_knowing(promises, asks)?.pop() {
+            Some(Ok(Outcome::Allocated(grants))) => Ok(grants),
+            Some(Err(refusal)) => Err(refusal.into()),
             other => Err(internal("grants", other)),
         }
     }
@@ -170,19 +188,45 @@ impl PortAllocationService {
     pub(crate) fn submit_knowing(
         &self,
         promises: Option<Current>,
-        ask: Ask,
-    ) -> Result<Result<Outcome, Refusal>, Error> {
-        let digest = promises
-            .as_ref()
-            .map(|promises| promises.file.digest.clone());
-        let promise = promises.map(|promises| Ask::Promise {
-            file: promises.file,
-        });
-        let mut answers = self.submit(promise.into_iter().chain([ask]).collect())?;
-        if let (Some(source), Some(digest)) = (&self.promises, digest) {
+        asks: Vec<Ask>,
+    ) -> Result<Answers, Error> {
+        let Some(file) = promises.map(|promises| promises.file) else {
+            return self.submit(asks);
+        };
+        let digest = file.digest.clone();
+        let promise = Ask::Promise { file };
+        let mut answers = self.submit(iter::once(promise).chain(asks).collect())?;
+        if let Some(source) = &self.promises {
             source.note(&digest);
         }
-        answers.pop().ok_or_else(|| internal("an answer", "none"))
+        // The first answer is that to the promises.
+        Ok(answers.split_off(1))
+    }
+
+    /// Answers another process that has no book of its own: as if its asks had been made here.
+    pub(crate) fn answer(&self, asks: Vec<Ask>) -> Result<Answers, Error> {
+        if let [Ask::Allocate(request)] = asks.as_slice() {
+            let grants = self.allocate(request);
+            return match grants {
+                Ok(grants) => Ok(vec![Ok(Outcome::Allocated(grants))]),
+                Err(Error::Refused(refusal)) => Ok(vec![Err(*refusal)]),
+                Err(error) => Err(error),
+            };
+        }
+        let gives_ports = |ask: &Ask| {
+            matches!(
+                ask,
+                Ask::Allocate(_) | Ask::BeginRun(_) | Ask::Import { .. } | Ask::Move { .. }
+            )
+        };
+        if asks.iter().any(gives_ports) {
+            return self.submit_knowing(self.promises_now()?, asks);
+        }
+        self.submit(asks)
+    }
+
+    pub(crate) fn desk_and_scope(&self) -> (&dyn Desk, &Scope) {
+        (&*self.desk, &self.scope)
     }
 
     /// What an app holds.
@@ -264,9 +308,12 @@ impl PortAllocationService {
     /// promises is known to the book before that.
     pub fn relocate(&self, moves: Vec<Move>) -> Result<Vec<MovedApp>, Error> {
         let promises = self.promises_now()?;
-        match self.submit_knowing(promises, Ask::Move { moves })? {
-            Ok(Outcome::Moved(moved)) => Ok(moved),
-            Err(refusal) => Err(refusal.into()),
+        match self
+            .submit_knowing(promises, vec![Ask::Move { moves }])?
+            .pop()
+        {
+            Some(Ok(Outcome::Moved(moved))) => Ok(moved),
+            Some(Err(refusal)) => Err(refusal.into()),
             other => Err(internal("moved apps", other)),
         }
     }
@@ -416,13 +463,14 @@ impl PortAllocationService {
         }
         let promises = self.promises_now()?;
         let entries = file.entries();
-        match self.submit_knowing(promises, Ask::Import { entries })? {
-            Ok(Outcome::Imported {
+        let asks = vec![Ask::Import { entries }];
+        match self.submit_knowing(promises, asks)?.pop() {
+            Some(Ok(Outcome::Imported {
                 registered,
                 unchanged,
-            }) => Ok(file.report(registered, unchanged, self.space())),
-            Err(Refusal::Import(problems)) => Err(file.refused(file.located(&problems))),
-            Err(refusal) => Err(refusal.into()),
+            })) => Ok(file.report(registered, unchanged, self.space())),
+            Some(Err(Refusal::Import(problems))) => Err(file.refused(file.located(&problems))),
+            Some(Err(refusal)) => Err(refusal.into()),
             other => Err(internal("an import", other)),
         }
     }

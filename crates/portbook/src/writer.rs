@@ -381,7 +381,7 @@ impl Drop for Lead<'_> {
 }
 
 /// A name that no other commit has: 16 random bytes of the kernel's.
-fn new_commit_id() -> CommitId {
+pub(crate) fn new_commit_id() -> CommitId {
     let mut bytes = [0; 16];
     let random = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     if random != Ok(bytes.len()) {

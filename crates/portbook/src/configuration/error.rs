@@ -100,6 +100,9 @@ pub enum ConfigurationFault {
     /// The file is UTF-16.
     #[error("the file is UTF-16: save it as UTF-8")]
     Utf16,
+    /// A token has characters that no header may have, or none.
+    #[error("this is no token: a token has letters, digits and signs, and no blanks")]
+    NoToken,
     /// Not UTF-8.
     #[error("this is not UTF-8: write it in UTF-8")]
     NotUtf8,

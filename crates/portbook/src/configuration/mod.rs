@@ -3,6 +3,7 @@
 //! A flag goes before the environment, the environment before the file, the file before the default.
 //! Each value knows where it came from, and whatever is wrong is told with its place.
 
+mod access;
 mod document;
 mod environment;
 mod error;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use portbook_model::{Policy, PortStretch, Role, Space, Span};
 
+pub use access::{Secret, ServerAccess};
 pub use environment::{Environment, Flags};
 pub use error::{ConfigurationError, ConfigurationFault, Place};
 pub use settings::RangeSettings;
@@ -63,6 +65,8 @@ pub struct Configuration {
     pub roles: Value<BTreeSet<Role>>,
     /// Where each role's ports come from.
     pub ranges: BTreeMap<Role, RangeSettings>,
+    /// How a portbook server is spoken to, where the book is with one.
+    pub server: ServerAccess,
     policy: Policy,
 }
 
@@ -123,6 +127,7 @@ impl Configuration {
                 .roles
                 .unwrap_or_else(|| Value::default_of(policy.base_roles().clone())),
             ranges: settings.ranges,
+            server: ServerAccess::of(environment)?,
             policy,
         })
     }
