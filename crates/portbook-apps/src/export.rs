@@ -10,6 +10,7 @@ use crate::port_config::CSV_HEADER;
 
 /// An app's ports as lists and exports tell of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortConfiguration {
     /// The app, with its model as it was first spelt.
     #[serde(flatten)]
@@ -19,6 +20,7 @@ pub struct PortConfiguration {
     /// The frontend's port.
     pub frontend_port: Port,
     /// Every role's port, those of backend and frontend among them.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u16>))]
     pub ports: Ports,
     /// `false` while a port of the app is known to be unusable for it: a stranger uses it on this
     /// host, or it is blocked.

@@ -243,6 +243,7 @@ impl fmt::Display for Actor {
 
 /// What an app is known by: its model and its number, written `openai_gpt-4/app1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppKey {
     /// The model that made the app.
     pub model: Model,

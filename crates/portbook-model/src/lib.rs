@@ -23,6 +23,8 @@ mod change;
 mod command;
 mod host;
 mod notes;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod plan;
 mod policy;
 mod pool;

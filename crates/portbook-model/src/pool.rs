@@ -83,10 +83,12 @@ impl fmt::Display for ModelPattern {
 /// A stretch of ports reserved for the models that match a pattern: they draw from it, nobody else
 /// does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pool {
     /// What the pool is called; one pool of that name in a space.
     pub name: PoolName,
     /// The ports of it.
+    #[cfg_attr(feature = "openapi", schema(value_type = [u16; 2]))]
     pub ports: PortStretch,
     /// The models that it is for.
     pub models: ModelPattern,

@@ -1,4 +1,31 @@
 //! portbook as a service for every program on the machine and, where its owner allows, on others.
+//!
+//! | question | where |
+//! | --- | --- |
+//! | what can be asked | `routes/`, a file a resource; `openapi` describes it |
+//! | who may ask | `auth/`, and from which pages: `origin` |
+//! | where does it listen, with which limits | `listen`, `tls`, `limits`, put together in `server` |
+//! | what is told when something goes wrong | `problem` |
+//! | what if an answer got lost | `calls` |
 
+mod app;
+mod auth;
+mod calls;
 pub mod dashboard;
+mod extract;
+mod limits;
+mod listen;
+mod openapi;
+mod origin;
 pub mod portserver;
+mod problem;
+mod routes;
+mod server;
+mod tls;
+
+pub use auth::{NewToken, TokenFileError};
+pub use limits::Limits;
+pub use listen::{Address, InvalidAddress};
+pub use routes::document as openapi_document;
+pub use server::{ServeError, Server, Settings};
+pub use tls::{TlsError, TlsFiles};

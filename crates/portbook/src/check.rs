@@ -19,6 +19,7 @@ use crate::ownership::{PortUse, Whose, port_uses};
 
 /// What kind of conflict it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
     /// Two apps, or two roles of one, claim one port.
@@ -74,6 +75,7 @@ impl ConflictKind {
 
 /// Two claims on one port, or a claim that cannot be honoured. Displays as one plain sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Conflict {
     /// What kind.
     pub kind: ConflictKind,
@@ -92,6 +94,7 @@ pub struct Conflict {
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FilePlace {
     /// The file, as it was reached from what the caller named.
     pub file: String,

@@ -16,6 +16,7 @@ use crate::promises::{parse, read_file};
 
 /// What is wrong, or worth knowing, about one entry of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileProblem {
     /// The line on which it stands, or in an earlier database the row; counted from 1.
     pub line: usize,
@@ -34,6 +35,7 @@ impl FileProblem {
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImportReport {
     /// How many apps were registered.
     pub imported: usize,
@@ -58,7 +60,12 @@ impl File {
         if begins_as_sqlite(path)? {
             return Ok(Self::of_rows(path, portbook_sqlite::read_legacy(path)?));
         }
-        Ok(Self::of_listing(path, parse(path, &read_file(path)?)?))
+        Self::of_bytes(path, &read_file(path)?)
+    }
+
+    /// A list that somebody read already.
+    pub(crate) fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self::of_listing(path, parse(path, bytes)?))
     }
 
     fn of_listing(path: &Path, listing: Listing) -> Self {

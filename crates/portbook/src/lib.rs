@@ -45,7 +45,10 @@ pub use open::sqlite_path;
 pub use ownership::process_identity;
 pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
-pub use records::{AllocationRecord, PortPair};
+pub use records::{
+    AllocationRecord, ChangeRecord, ExplanationRecord, GrantRecord, PassedOverRecord, PoolRecord,
+    PortPair, ReleaseRecord, ResolvedRecord,
+};
 pub use repair::{
     FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused,
     RepairRequest,

@@ -1,12 +1,18 @@
 //! What callers get to see: the shapes of the contract's JSON.
 
-use portbook_model::{Allocation, Grant, Port, Ports, Role, Source, Space, Timestamp};
+use portbook_model::{
+    Allocation, AppKey, Change, Explanation, Grant, ModelPattern, Pool, PoolName, Port, Ports,
+    Recorded, Role, Source, Space, Timestamp,
+};
 use serde::Serialize;
 
 use crate::Error;
+use crate::service::Resolved;
+use crate::usage::PoolUse;
 
 /// The backend and frontend port of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PortPair {
     /// The backend's port.
     pub backend: Port,
@@ -36,6 +42,7 @@ impl PortPair {
 
 /// An app's ports as `allocate` and `get` answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AllocationRecord {
     /// The model, as it was first spelt.
     pub model: String,
@@ -46,6 +53,7 @@ pub struct AllocationRecord {
     /// The frontend's port.
     pub frontend: Option<Port>,
     /// Every role's port.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u16>))]
     pub ports: Ports,
     /// The port space.
     pub space: Space,
@@ -78,6 +86,191 @@ impl AllocationRecord {
         Self {
             created: grant.created,
             ..Self::of(&grant.allocation, space)
+        }
+    }
+}
+
+/// An app's ports as `allocate` answers, with how they were chosen where that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GrantRecord {
+    /// The app's ports.
+    #[serde(flatten)]
+    pub allocation: AllocationRecord,
+    /// How they were chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplanationRecord>,
+}
+
+/// How an app's ports were chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExplanationRecord {
+    /// One sentence on the way they came.
+    pub reason: String,
+    /// The candidates that came before them.
+    pub passed_over: Vec<PassedOverRecord>,
+}
+
+/// A candidate that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PassedOverRecord {
+    /// The role that it was for.
+    pub role: Role,
+    /// The port.
+    pub port: Port,
+    /// Why not.
+    pub why: String,
+}
+
+impl GrantRecord {
+    /// The record of an allocation that was asked for.
+    pub fn of(grant: &Grant, space: &Space) -> Self {
+        Self {
+            allocation: AllocationRecord::of_grant(grant, space),
+            explain: grant.explanation.as_ref().map(ExplanationRecord::of),
+        }
+    }
+}
+
+impl ExplanationRecord {
+    fn of(explanation: &Explanation) -> Self {
+        let passed = explanation
+            .passed_over
+            .iter()
+            .map(|passed| PassedOverRecord {
+                role: passed.role.clone(),
+                port: passed.port,
+                why: passed.why.to_string(),
+            });
+        Self {
+            reason: explanation.reason.clone(),
+            passed_over: passed.collect(),
+        }
+    }
+}
+
+/// An app that was looked up with fallbacks, as `resolve` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ResolvedRecord {
+    /// The app's ports.
+    #[serde(flatten)]
+    pub allocation: AllocationRecord,
+    /// In which way the app was found.
+    pub matched: &'static str,
+}
+
+impl ResolvedRecord {
+    /// The record of what was found.
+    pub fn of(resolved: &Resolved, space: &Space) -> Self {
+        Self {
+            allocation: AllocationRecord::of(&resolved.allocation, space),
+            matched: resolved.way.as_str(),
+        }
+    }
+}
+
+/// What an app gave back, as `release` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseRecord {
+    /// The app.
+    #[serde(flatten)]
+    pub app: AppKey,
+    /// Whether it held ports.
+    pub released: bool,
+    /// The ports.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<std::collections::BTreeMap<String, u16>>))]
+    pub ports: Option<Ports>,
+}
+
+impl ReleaseRecord {
+    /// The record of one app's release.
+    pub fn of((app, ports): &(AppKey, Option<Ports>)) -> Self {
+        Self {
+            app: app.clone(),
+            released: ports.is_some(),
+            ports: ports.clone(),
+        }
+    }
+}
+
+/// A pool, as `pool list` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PoolRecord {
+    /// What it is called.
+    pub name: PoolName,
+    /// Its first port.
+    pub first: Port,
+    /// Its last port.
+    pub last: Port,
+    /// The models that it is for; an empty text: for no model.
+    pub models: ModelPattern,
+    /// How many of its ports apps hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<usize>,
+    /// How many are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<usize>,
+}
+
+impl PoolRecord {
+    /// The record of a pool by itself.
+    pub fn of(pool: &Pool) -> Self {
+        Self {
+            name: pool.name.clone(),
+            first: pool.ports.first(),
+            last: pool.ports.last(),
+            models: pool.models.clone(),
+            used: None,
+            free: None,
+        }
+    }
+
+    /// The record of a pool with how full it is.
+    pub fn of_use(usage: &PoolUse) -> Self {
+        Self {
+            used: Some(usage.used),
+            free: Some(usage.free),
+            ..Self::of(&usage.pool)
+        }
+    }
+}
+
+/// A recorded change, as `history` answers: what it has in common with the others, then its own
+/// fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangeRecord {
+    /// Its number.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked.
+    pub by: String,
+    /// The space.
+    pub space: Space,
+    /// The commit that it was part of.
+    pub commit: String,
+    /// What happened: `change` names it, and the members that follow depend on that.
+    #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub change: Change,
+}
+
+impl ChangeRecord {
+    /// The record of a change.
+    pub fn of(recorded: Recorded) -> Self {
+        Self {
+            revision: recorded.revision.0,
+            at: recorded.at,
+            by: recorded.actor,
+            space: recorded.space,
+            commit: recorded.commit.to_string(),
+            change: recorded.change,
         }
     }
 }

@@ -449,22 +449,35 @@ impl PortAllocationService {
     /// SQLite database, or an export of portbook's.
     pub fn import(&self, path: &Path) -> Result<ImportReport, Error> {
         self.refuse_own_book(path)?;
-        let file = import::File::read(path)?;
+        self.import_file(&import::File::read(path)?, true)
+    }
+
+    /// Registers the apps that a list names, as [`import`](Self::import) does those of a file; without
+    /// `apply`, only says what would be done. `name` is what the list is called when something is wrong
+    /// with it.
+    pub fn import_list(&self, name: &str, list: &[u8], apply: bool) -> Result<ImportReport, Error> {
+        self.import_file(&import::File::of_bytes(Path::new(name), list)?, apply)
+    }
+
+    fn import_file(&self, file: &import::File, apply: bool) -> Result<ImportReport, Error> {
+        let asks = vec![Ask::Import {
+            entries: file.entries(),
+        }];
         // A file that cannot stand is told of whole, with what the book has against its other entries.
         // Anything else is decided in the turn.
         if file.has_problems() {
-            let entries = file.entries();
-            let asks = vec![Ask::Import { entries }];
             let against_book = match self.desk.preview(&self.scope, asks)?.pop() {
                 Some(Err(Refusal::Import(problems))) => problems,
                 _ => Vec::new(),
             };
             return Err(file.refused(file.problems(&against_book)));
         }
-        let promises = self.promises_now()?;
-        let entries = file.entries();
-        let asks = vec![Ask::Import { entries }];
-        match self.submit_knowing(promises, asks)?.pop() {
+        let mut answers = if apply {
+            self.submit_knowing(self.promises_now()?, asks)?
+        } else {
+            self.desk.preview(&self.scope, asks)?
+        };
+        match answers.pop() {
             Some(Ok(Outcome::Imported {
                 registered,
                 unchanged,

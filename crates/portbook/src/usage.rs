@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much of a space is allocated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stats {
     /// The space.
     pub space: Space,
@@ -33,6 +34,7 @@ pub struct Stats {
 
 /// How many apps of a model hold ports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelUse {
     /// The model, as it was first spelt.
     pub model: String,
@@ -42,6 +44,7 @@ pub struct ModelUse {
 
 /// How full a range is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RangeStats {
     /// The role.
     pub role: Role,
@@ -59,6 +62,7 @@ pub struct RangeStats {
 
 /// How full a pool is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PoolUse {
     /// The pool.
     #[serde(flatten)]
@@ -181,6 +185,7 @@ fn pool_use(pool: &Pool, taken: &PortSet) -> PoolUse {
 
 /// What a port is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PortState {
     /// Nothing.
@@ -212,6 +217,7 @@ pub struct PortLine {
 
 /// Neighbouring ports in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stretch {
     /// The first port.
     pub first: Port,

@@ -1,9 +1,8 @@
 //! `portbook allocate`: get or allocate.
 
 use portbook::apps::variables::port_variables;
-use portbook::model::{AllocationRequest, Explanation, Grant, Port, Ports, Role, SocketUse};
-use portbook::{AllocationRecord, Error, PortAllocationService};
-use serde::Serialize;
+use portbook::model::{AllocationRequest, Grant, Port, Ports, Role, SocketUse};
+use portbook::{Error, GrantRecord, PortAllocationService};
 
 use super::{Answer, Ending};
 use crate::arguments::{Allocate, AllocateFormat};
@@ -76,57 +75,15 @@ pub(super) fn warn(grant: &Grant, service: &PortAllocationService, output: &Outp
     }
 }
 
-/// A record, with the explanation where it was asked for.
-#[derive(Serialize)]
-struct Explained {
-    #[serde(flatten)]
-    record: AllocationRecord,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<ExplanationRecord>,
-}
-
-#[derive(Serialize)]
-struct ExplanationRecord {
-    reason: String,
-    passed_over: Vec<PassedOverRecord>,
-}
-
-#[derive(Serialize)]
-struct PassedOverRecord {
-    role: Role,
-    port: Port,
-    why: String,
-}
-
-impl ExplanationRecord {
-    fn of(explanation: &Explanation) -> Self {
-        let passed = explanation
-            .passed_over
-            .iter()
-            .map(|passed| PassedOverRecord {
-                role: passed.role.clone(),
-                port: passed.port,
-                why: passed.why.to_string(),
-            });
-        Self {
-            reason: explanation.reason.clone(),
-            passed_over: passed.collect(),
-        }
-    }
-}
-
 fn json(
     grants: &[Grant],
     is_one: bool,
     service: &PortAllocationService,
     output: &Output,
 ) -> std::io::Result<()> {
-    let records: Vec<Explained> = grants
+    let records: Vec<GrantRecord> = grants
         .iter()
-        .map(|grant| Explained {
-            record: AllocationRecord::of_grant(grant, service.space()),
-            explain: grant.explanation.as_ref().map(ExplanationRecord::of),
-        })
+        .map(|grant| GrantRecord::of(grant, service.space()))
         .collect();
     match records.as_slice() {
         [record] if is_one => output.answer_json(record),

@@ -1,39 +1,16 @@
 //! `portbook history`: what happened.
 
-use portbook::PortAllocationService;
 use portbook::model::{Change, Notes, Ports, Recorded};
-use serde::Serialize;
+use portbook::{ChangeRecord, PortAllocationService};
 
 use super::{Answer, Ending};
 use crate::arguments::History;
 use crate::output::{FAINT, Output, counted, to_the_second};
 
-/// A recorded change as JSON: what it has in common with the others, then its own fields.
-#[derive(Serialize)]
-struct Record<'a> {
-    revision: u64,
-    at: String,
-    by: &'a str,
-    space: &'a str,
-    commit: String,
-    #[serde(flatten)]
-    change: &'a Change,
-}
-
 pub(crate) fn run(arguments: &History, service: &PortAllocationService, output: &Output) -> Ending {
     let history = service.history(arguments.model.clone(), arguments.app, arguments.last)?;
     if output.is_json() {
-        let records: Vec<Record<'_>> = history
-            .iter()
-            .map(|recorded| Record {
-                revision: recorded.revision.0,
-                at: recorded.at.to_string(),
-                by: &recorded.actor,
-                space: recorded.space.as_str(),
-                commit: recorded.commit.to_string(),
-                change: &recorded.change,
-            })
-            .collect();
+        let records: Vec<ChangeRecord> = history.into_iter().map(ChangeRecord::of).collect();
         output.answer_json(&records)?;
     } else if history.is_empty() {
         output.note("no change is asked for, or none has happened");

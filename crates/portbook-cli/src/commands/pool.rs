@@ -1,7 +1,7 @@
 //! `portbook pool`: reserve stretches of ports for models.
 
-use portbook::PortAllocationService;
 use portbook::model::Pool;
+use portbook::{PoolRecord, PortAllocationService};
 
 use super::{Answer, Ending};
 use crate::arguments::PoolCommand;
@@ -42,7 +42,7 @@ pub(crate) fn run(
 
 fn tell(pool: &Pool, what: &str, output: &Output) -> std::io::Result<()> {
     if output.is_json() {
-        return output.answer_json(&pool_json(pool));
+        return output.answer_json(&PoolRecord::of(pool));
     }
     output.answer(&format!(
         "pool {}: {} for {}: {what}",
@@ -50,28 +50,10 @@ fn tell(pool: &Pool, what: &str, output: &Output) -> std::io::Result<()> {
     ))
 }
 
-fn pool_json(pool: &Pool) -> serde_json::Value {
-    serde_json::json!({
-        "name": pool.name,
-        "first": pool.ports.first(),
-        "last": pool.ports.last(),
-        "models": pool.models,
-    })
-}
-
 fn list(service: &PortAllocationService, output: &Output) -> Result<(), crate::output::Complaint> {
     let stats = service.stats()?;
     if output.is_json() {
-        let pools: Vec<_> = stats
-            .pools
-            .iter()
-            .map(|usage| {
-                let mut pool = pool_json(&usage.pool);
-                pool["used"] = usage.used.into();
-                pool["free"] = usage.free.into();
-                pool
-            })
-            .collect();
+        let pools: Vec<_> = stats.pools.iter().map(PoolRecord::of_use).collect();
         output.answer_json(&pools)?;
         return Ok(());
     }

@@ -1,20 +1,10 @@
 //! `portbook release`: give ports back.
 
-use portbook::model::{AppKey, Ports};
-use portbook::{Error, PortAllocationService};
-use serde::Serialize;
+use portbook::{Error, PortAllocationService, ReleaseRecord};
 
 use super::{Answer, Ending};
 use crate::arguments::SeveralApps;
 use crate::output::Output;
-
-#[derive(Serialize)]
-struct Record<'a> {
-    #[serde(flatten)]
-    app: &'a AppKey,
-    released: bool,
-    ports: Option<&'a Ports>,
-}
 
 pub(crate) fn run(
     arguments: &SeveralApps,
@@ -28,14 +18,7 @@ pub(crate) fn run(
         let apps = released.into_iter().map(|(app, _)| app).collect();
         return Err(Error::NothingToRelease(apps).into());
     }
-    let records: Vec<Record<'_>> = released
-        .iter()
-        .map(|(app, ports)| Record {
-            app,
-            released: ports.is_some(),
-            ports: ports.as_ref(),
-        })
-        .collect();
+    let records: Vec<ReleaseRecord> = released.iter().map(ReleaseRecord::of).collect();
     match records.as_slice() {
         [record] if is_one && output.is_json() => output.answer_json(record)?,
         records if output.is_json() => output.answer_json(&records)?,
@@ -44,8 +27,8 @@ pub(crate) fn run(
     Ok(Answer::Yes)
 }
 
-fn sentences(records: &[Record<'_>]) -> String {
-    let sentence = |record: &Record<'_>| match record.ports {
+fn sentences(records: &[ReleaseRecord]) -> String {
+    let sentence = |record: &ReleaseRecord| match &record.ports {
         Some(ports) => {
             let ports: Vec<String> = ports.values().map(ToString::to_string).collect();
             format!("released {} of {}\n", ports.join(", "), record.app)

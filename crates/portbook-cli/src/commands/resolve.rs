@@ -1,27 +1,16 @@
 //! `portbook resolve`: look up by a name that may be spelt otherwise.
 
-use portbook::{AllocationRecord, PortAllocationService};
-use serde::Serialize;
+use portbook::{PortAllocationService, ResolvedRecord};
 
 use super::{Answer, Ending};
 use crate::arguments::Resolve;
 use crate::output::Output;
 
-#[derive(Serialize)]
-struct Resolved {
-    #[serde(flatten)]
-    record: AllocationRecord,
-    matched: &'static str,
-}
-
 pub(crate) fn run(arguments: &Resolve, service: &PortAllocationService, output: &Output) -> Ending {
     let resolved = service.resolve(&arguments.app.model, arguments.app.app)?;
     let allocation = &resolved.allocation;
     if output.is_json() {
-        output.answer_json(&Resolved {
-            record: AllocationRecord::of(allocation, service.space()),
-            matched: resolved.way.as_str(),
-        })?;
+        output.answer_json(&ResolvedRecord::of(&resolved, service.space()))?;
         return Ok(Answer::Yes);
     }
     let note = format!("matched by {}", resolved.way.as_str());

@@ -1,0 +1,53 @@
+//! `/api/v1/history`: what happened.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use portbook::ChangeRecord;
+use portbook::model::{AppNumber, ModelPattern, Space};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Spaced;
+use crate::app::App;
+use crate::auth::Reader;
+use crate::extract::Params;
+use crate::problem::Problem;
+
+/// Which changes are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// Only those of this model, or of the models that match a glob.
+    model: Option<ModelPattern>,
+    /// Only those of this app of the model.
+    app_num: Option<AppNumber>,
+    /// Only the last so many.
+    #[param(maximum = 1000000)]
+    last: Option<u32>,
+    /// The port space.
+    space: Option<Space>,
+}
+
+/// What happened, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/history", tag = "book", params(Wanted),
+    responses(
+        (status = 200, description = "The changes", body = [ChangeRecord]),
+        crate::openapi::Question,
+    )
+)]
+pub(crate) async fn history(
+    State(app): State<Arc<App>>,
+    Reader(caller): Reader,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Vec<ChangeRecord>>, Problem> {
+    let service = app.service_for(&caller).spaced(wanted.space, None)?;
+    let last = wanted.last.map(|last| last as usize);
+    let history = app
+        .question(move || service.history(wanted.model, wanted.app_num, last))
+        .await?;
+    Ok(Json(history.into_iter().map(ChangeRecord::of).collect()))
+}
