@@ -10,7 +10,9 @@ use portbook::host::Reach;
 use portbook::model::{
     AppNumber, AppNumbers, Model, ModelPattern, PoolName, Port, PortStretch, Role, Span,
 };
+use portbook::wire::Right;
 use portbook::{CleanupRequest, Flags, Share};
+use portbook_server::Address;
 
 /// portbook gives every app its own ports, and keeps them.
 ///
@@ -45,7 +47,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the book is: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
+    /// Where the book is: sqlite:PATH, postgres://USER@HOST/DATABASE, or a server: http://HOST:PORT,
+    /// https://..., unix:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// The port space to work in: a set of hosts sharing one number line [default: default]
@@ -229,6 +232,23 @@ pub(crate) enum Command {
     /// Make a book, copy one elsewhere, verify one
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Answer for the book: REST, a dashboard, and portbook's own commands with --store
+    ///
+    /// Listens on this machine alone unless told otherwise. Where others can reach it, each request has
+    /// to carry a token of --token-file, which `portbook token` makes.
+    #[command(after_help = "\
+Examples:
+  portbook serve                                     http://127.0.0.1:7678, the dashboard on /
+  portbook serve --listen unix:/run/user/1000/portbook.sock
+  portbook --store http://127.0.0.1:7678 list        any command, answered by the server
+  portbook serve --listen 0.0.0.0:7678 --token-file tokens --tls-cert cert.pem --tls-key key.pem
+
+PORTBOOK_LOG says how much is logged: warn, info, debug. SIGTERM and Ctrl-C finish what was accepted.")]
+    Serve(Serve),
+    /// Make a token for a server's clients
+    ///
+    /// Writes the token, which nobody can show again. The server's file has a digest of it only.
+    Token(Token),
     /// Show the configuration and where each value comes from
     Config(Config),
     /// Say whether this machine is fit, and what to change
@@ -589,6 +609,85 @@ pub(crate) struct Env {
     /// in it stays byte for byte
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen, once or several times: HOST:PORT or unix:PATH [default: 127.0.0.1:7678]
+    ///
+    /// Port 0 is any free one; which, is the command's answer.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<Address>,
+    /// The file of the tokens that requests by TCP have to carry; read anew when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The certificate to speak TLS with, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// A name that the server is known by, besides localhost and its addresses
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
+    /// The origin of a page elsewhere that may ask: https://example.org
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+    /// Connections at once; further ones are told to come back later
+    #[arg(long, value_name = "N", value_parser = parse_connections)]
+    pub(crate) max_connections: Option<usize>,
+    /// How to write the log
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+fn parse_connections(text: &str) -> Result<usize, String> {
+    let connections = text
+        .parse()
+        .ok()
+        .filter(|most| (1..=1_000_000).contains(most));
+    connections.ok_or_else(|| format!("`{text}` is not a number of connections: write it as 4096"))
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// An object a line
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// What the history calls whoever has it
+    pub(crate) name: String,
+    /// What it is good for
+    #[arg(long, value_enum)]
+    pub(crate) scope: TokenScope,
+    /// The server's file, to add the token to
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TokenScope {
+    /// To look
+    Read,
+    /// To look, get ports, give them back and renew leases
+    Write,
+    /// Everything: imports, pools, repairs and cleanups, too
+    Admin,
+}
+
+impl TokenScope {
+    pub(crate) fn right(self) -> Right {
+        match self {
+            TokenScope::Read => Right::Read,
+            TokenScope::Write => Right::Write,
+            TokenScope::Admin => Right::Admin,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

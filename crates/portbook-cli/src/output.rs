@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
 use portbook::model::Timestamp;
 use portbook::{Error, FileProblem, UnreadFile};
+use portbook_server::ServeError;
 use serde::Serialize;
 
 use crate::arguments::{Color, Global};
@@ -249,7 +250,7 @@ impl Complaint {
     /// A command that was to be run was not, for which shells have statuses of their own.
     pub(crate) fn not_run(code: &'static str, message: String, exit_status: u8) -> Self {
         Self {
-            code,
+            code: code.into(),
             message,
             hint: None,
             problems: Vec::new(),
@@ -270,11 +271,30 @@ impl Complaint {
             ),
         };
         Self {
-            code: "unreadable-file",
+            code: "unreadable-file".into(),
             message,
             hint: None,
             problems,
             exit_status: 2,
+        }
+    }
+
+    /// Anything else went wrong.
+    pub(crate) fn other(code: &'static str, message: String) -> Self {
+        Self {
+            exit_status: 5,
+            ..Self::no(code, message)
+        }
+    }
+
+    /// A server cannot be started as it was told.
+    pub(crate) fn of_server(error: &ServeError) -> Self {
+        Self {
+            exit_status: match error {
+                ServeError::Listen { .. } => 5,
+                _ => 2,
+            },
+            ..Self::no("server", error.to_string())
         }
     }
 

@@ -36,7 +36,7 @@ impl Guard {
         allowed_origins: &[String],
     ) -> Self {
         let addresses = listening.iter().map(|address| address.ip());
-        let mut hosts: Vec<String> = addresses.clone().map(|ip| bracketed(ip)).collect();
+        let mut hosts: Vec<String> = addresses.clone().map(bracketed).collect();
         hosts.extend(allowed_hosts.iter().map(|host| host.to_ascii_lowercase()));
         Self {
             hosts,

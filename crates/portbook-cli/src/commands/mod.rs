@@ -24,8 +24,10 @@ pub(crate) mod run;
 #[path = "run_elsewhere.rs"]
 pub(crate) mod run;
 mod scaffold;
+mod serve;
 mod stats;
 mod store;
+mod token;
 mod validate;
 
 use portbook::{Configuration, Environment, Error, PortAllocationService};
@@ -53,6 +55,8 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
     match command {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref(), output),
+        Command::Serve(serve) => serve::run(&serve, open(&global, output)?, output),
+        Command::Token(token) => token::run(&token, output),
         Command::Config(config) => config::run(&config, &global, output),
         Command::Doctor(doctor) => doctor::run(&doctor, &global, output),
         Command::Scaffold(scaffold) => scaffold::run(&scaffold, &global, output),

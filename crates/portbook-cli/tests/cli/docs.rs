@@ -29,6 +29,8 @@ const COMMANDS: &[&str] = &[
     "env",
     "run",
     "scaffold",
+    "serve",
+    "token",
     "config",
     "doctor",
     "man",

@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::problem::Problem;
-use crate::{auth, openapi, origin};
+use crate::{auth, dashboard, openapi, origin};
 
 /// Everything that the server answers, and the document that says so.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -38,6 +38,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         ))
         .merge(openapi::router(document))
         .merge(health::router())
+        .merge(dashboard::router())
         .fallback(async || Problem::no_such_path())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(middleware::from_fn_with_state(app.clone(), origin::guard))

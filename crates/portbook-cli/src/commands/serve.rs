@@ -1,0 +1,122 @@
+//! `portbook serve`: the book as a service.
+
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portbook::PortAllocationService;
+use portbook_server::{Address, Server, Settings, TlsFiles};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Answer, Ending};
+use crate::arguments::{LogFormat, Serve};
+use crate::output::{Complaint, Output};
+
+/// Where a server listens that is not told otherwise.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:7678";
+
+pub(crate) fn run(arguments: &Serve, service: PortAllocationService, output: &Output) -> Ending {
+    log(arguments);
+    let settings = settings(arguments)?;
+    let runtime = runtime(&settings).map_err(|error| cannot("be started", &error))?;
+    let in_time = runtime.block_on(async {
+        let stop = stop().map_err(|error| cannot("listen to signals", &error))?;
+        let server = Server::bind(settings, service).await;
+        let server = server.map_err(|error| Complaint::of_server(&error))?;
+        announce(&server, output)?;
+        Ok::<_, Complaint>(server.run(stop).await)
+    })?;
+    // What did not end in time is left behind, whatever it waits for.
+    runtime.shutdown_background();
+    Ok(match in_time {
+        true => Answer::Yes,
+        false => Answer::No,
+    })
+}
+
+fn settings(arguments: &Serve) -> Result<Settings, Complaint> {
+    let mut listen = arguments.listen.clone();
+    if listen.is_empty() {
+        let default = DEFAULT_ADDRESS.parse::<Address>();
+        listen.push(default.map_err(|error| Complaint::about_usage(error.to_string(), None))?);
+    }
+    let tls = arguments.tls_cert.clone().zip(arguments.tls_key.clone());
+    let mut settings = Settings {
+        listen,
+        token_file: arguments.token_file.clone(),
+        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
+        allowed_hosts: arguments.allow_host.clone(),
+        allowed_origins: arguments.allow_origin.clone(),
+        ..Settings::default()
+    };
+    if let Some(most) = arguments.max_connections {
+        settings.limits.connections = most;
+    }
+    Ok(settings)
+}
+
+fn runtime(settings: &Settings) -> io::Result<Runtime> {
+    let limits = &settings.limits;
+    Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("portbook")
+        .max_blocking_threads(limits.changes + limits.questions)
+        .build()
+}
+
+/// Is there once the process is told to stop; told so twice, it goes at once.
+fn stop() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (told, stop) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut told = Some(told);
+        let is_second = AtomicBool::new(false);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if is_second.swap(true, Ordering::Relaxed) {
+                std::process::exit(1);
+            }
+            // Nobody waits for it any more once the server has stopped.
+            let _ = told.take().map(|told| told.send(()));
+        }
+    });
+    Ok(async move {
+        let _ = stop.await;
+    })
+}
+
+fn announce(server: &Server, output: &Output) -> io::Result<()> {
+    let addresses = server.addresses();
+    if output.is_json() {
+        return output.answer_json(&serde_json::json!({ "listening": addresses }));
+    }
+    let lines: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("listening at {address}"))
+        .collect();
+    output.answer(&lines.join("\n"))
+}
+
+/// Sends the log to standard error. `PORTBOOK_LOG` says how much of it: `debug`, `warn`, ...
+fn log(arguments: &Serve) {
+    let filter = EnvFilter::try_from_env("PORTBOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    let set = match arguments.log_format {
+        LogFormat::Text => subscriber.with_target(false).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    // Where somebody else has set a log up, that one counts.
+    drop(set);
+}
+
+fn cannot(what: &str, error: &io::Error) -> Complaint {
+    Complaint::other("server", format!("the server cannot {what}: {error}"))
+}
