@@ -16,6 +16,7 @@ mod full_book;
 mod harness;
 mod process;
 mod scaffold;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -23,13 +24,14 @@ use harness::{Benchmark, Outcome};
 
 type Run = fn() -> Outcome;
 
-const BENCHMARKS: [(&str, Run); 6] = [
+const BENCHMARKS: [(&str, Run); 7] = [
     ("durable", durable::one_caller),
     ("shared", durable::sixty_four_callers),
     ("full-book", full_book::run),
     ("process", process::run),
     ("fairness", fairness::run),
     ("scaffold", scaffold::run),
+    ("validate", validate::run),
 ];
 
 fn main() -> ExitCode {
