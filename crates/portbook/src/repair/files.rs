@@ -113,8 +113,15 @@ impl FilePlan {
 
     fn find_written_ports(&mut self, files: &AppFiles<'_>) {
         let mut found = WrittenPorts::default();
-        for folder in folders(files.directory) {
-            found.look_at_folder(&folder, files);
+        let folders = folders(files.directory);
+        if folders.len() == MOST_FOLDERS {
+            self.notes.push(format!(
+                "{} has {MOST_FOLDERS} folders and more: not every one was looked at",
+                files.directory.display()
+            ));
+        }
+        for folder in &folders {
+            found.look_at_folder(folder, files);
         }
         for (path, spans) in found.spans {
             match SourceFile::read(&path) {
