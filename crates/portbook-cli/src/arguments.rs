@@ -366,8 +366,12 @@ fn parse_count(text: &str) -> Result<usize, String> {
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
     /// Compose files, .env files, and directories to search for them
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "docker", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Compare what every container of the running engine publishes, too, stopped ones included: Docker
+    /// and podman, at DOCKER_HOST, else Docker's context, else the usual sockets
+    #[arg(long)]
+    pub(crate) docker: bool,
 }
 
 #[derive(Debug, Args)]

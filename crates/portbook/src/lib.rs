@@ -60,8 +60,8 @@ pub use stores::{
     Copied, Prepared, Verified, bring_up_to_date, copy, preparation, prepare, verify,
 };
 pub use truths::{
-    AppState, AppTruth, Belonging, Comparison, ContainerName, Drift, Findings, PortHolder,
-    PortTruth,
+    AppState, AppTruth, Belonging, Comparison, ContainerFindings, ContainerName, Drift, Findings,
+    PortHolder, PortTruth,
 };
 pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};
 pub use validate::{UnreadFile, Validated};

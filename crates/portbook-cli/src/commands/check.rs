@@ -1,29 +1,23 @@
 //! `portbook check`: every conflict, and in which state each app is.
 
-use portbook::engine::Surroundings;
+use portbook::engine::{EngineError, Surroundings};
 use portbook::{
     AppState, AppTruth, Comparison, Conflict, Error, Findings, PortAllocationService, PortTruth,
 };
 
-use super::{Answer, Ending, validate};
+use super::{Answer, Ending};
 use crate::arguments::Check;
 use crate::output::{BAD, Complaint, FAINT, GOOD, NOTABLE, Output};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Check, service: &PortAllocationService, output: &Output) -> Ending {
     let progress = Progress::of(output, "checking the book");
-    let mut findings = find(arguments, service)?;
+    let findings = find(arguments, service, &progress)?;
     drop(progress);
-    let mut unread = Vec::new();
-    if !arguments.files.is_empty() {
-        let validated = validate::compare(&arguments.files, service, output)?;
-        findings.conflicts.extend(validated.conflicts);
-        unread = validated.unread;
-    }
     let answer = tell(arguments, &findings, service, output)?;
-    match unread.is_empty() {
+    match findings.unread.is_empty() {
         true => Ok(answer),
-        false => Err(Complaint::about_unread(unread)),
+        false => Err(Complaint::about_unread(findings.unread)),
     }
 }
 
@@ -33,9 +27,7 @@ fn tell(
     service: &PortAllocationService,
     output: &Output,
 ) -> Ending {
-    for engine in &findings.silent {
-        output.note(&format!("{engine}; its containers are not checked"));
-    }
+    note_silent(&findings.silent, output);
     let conflicts = &findings.conflicts;
     let has_conflict = conflicts.iter().any(|conflict| !conflict.kind.is_warning());
     let answer = if has_conflict {
@@ -67,21 +59,40 @@ fn tell(
 }
 
 /// A plain check is answered where the book is kept; what is asked of this machine, here.
-fn find(arguments: &Check, service: &PortAllocationService) -> Result<Findings, Error> {
+fn find(
+    arguments: &Check,
+    service: &PortAllocationService,
+    progress: &Progress,
+) -> Result<Findings, Error> {
+    let searched = |directories| progress.tell(directories, None);
     if arguments.docker || arguments.states {
-        return service.compare(&Comparison {
+        let comparison = Comparison {
             host: arguments.host || service.checks_host(),
             engines: arguments.docker.then(Surroundings::of_process),
-        });
+            files: arguments.files.clone(),
+        };
+        return service.compare(&comparison, &searched);
     }
-    let conflicts = match arguments.host {
-        true => service.check(true)?,
-        false => service.check_port_conflicts()?,
-    };
-    Ok(Findings {
-        conflicts,
+    let mut findings = Findings {
+        conflicts: match arguments.host {
+            true => service.check(true)?,
+            false => service.check_port_conflicts()?,
+        },
         ..Findings::default()
-    })
+    };
+    if !arguments.files.is_empty() {
+        let validated = service.validate(&arguments.files, &searched)?;
+        findings.conflicts.extend(validated.conflicts);
+        findings.unread = validated.unread;
+    }
+    Ok(findings)
+}
+
+/// Tells of the engines that were not heard.
+pub(super) fn note_silent(engines: &[EngineError], output: &Output) {
+    for engine in engines {
+        output.note(&format!("{engine}; its containers are not checked"));
+    }
 }
 
 /// A conflict as it is told: where, which kind, what, and what to do.
@@ -118,8 +129,7 @@ fn states(apps: &[AppTruth], output: &Output) -> Result<(), Complaint> {
         for drift in &app.drifts {
             let place = drift.place.as_ref().map(|place| format!("{place}: "));
             let said = format!("{}{}", place.unwrap_or_default(), drift.message);
-            let port = drift.port.map(|port| format!("not {port}"));
-            table.add_row([String::new(), String::new(), port.unwrap_or_default(), said]);
+            table.add_row([String::new(), String::new(), "drift".to_owned(), said]);
         }
     }
     output.answer_table(table)?;

@@ -286,6 +286,11 @@ fn without_an_engine_docker_is_a_clear_sentence_and_nothing_else_asks_for_one() 
     assert_eq!(error["code"], "engine-unreachable");
     assert!(error["hint"].as_str().unwrap().contains("DOCKER_HOST"));
     asking(&sandbox, "ssh://build", "--docker").failed_saying(2, &["DOCKER_HOST", "ssh://"]);
+    let mut validate = sandbox.command();
+    validate
+        .env("DOCKER_HOST", &absent)
+        .args(["validate", "--docker"]);
+    Run::of(validate).failed_saying(5, &["no container engine answers", &absent]);
     for words in ["", "--states", "--states --json", "--json"] {
         asking(&sandbox, &absent, words).done();
     }
@@ -326,6 +331,27 @@ fn the_states_tell_who_is_there() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+}
+
+#[test]
+fn an_app_whose_file_says_another_port_is_drifting() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate x-ai/grok-4 1-2");
+    let compose = "services:\n  web:\n    image: nginx\n    ports: [\"5001:80\"]\n";
+    for app in ["app1", "app2"] {
+        sandbox.write(&format!("apps/x-ai_grok-4/{app}/compose.yaml"), compose);
+    }
+    let run = sandbox.run("check --states apps --json");
+    let apps = run.ended(1).json();
+    assert_eq!(each(&apps, "state"), ["reserved", "drifting"]);
+    let drift = &apps[1]["drifts"][0];
+    assert_eq!(drift["file"], "apps/x-ai_grok-4/app2/compose.yaml");
+    assert_eq!((&drift["line"], &drift["port"]), (&json!(4), &json!(5001)));
+    let text = sandbox.run("check --states apps").ended(1).stdout.clone();
+    assert!(text.contains("drifting"), "{text}");
+    // Without the files there is nothing to be seen.
+    let apps = sandbox.json("check --states");
+    assert_eq!(each(&apps, "state"), ["reserved", "reserved"]);
 }
 
 #[test]

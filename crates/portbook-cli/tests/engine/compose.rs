@@ -31,11 +31,37 @@ fn what_compose_starts_in_an_apps_folder_is_the_app() {
     // Without a name of its own it is called `app2`, as every model's second app would be: its folder
     // tells whose it is.
     starts("app2", "", 5005);
+    let contradiction: &[&str] = &["of openai_gpt-4/app2 publishes port 5005", "project app2"];
     assert_eq!(desk.states(), ["confirmed", "drifting"]);
     let found = desk.conflicts();
     assert_eq!(found.len(), 1, "{found:?}");
-    found[0].says(
-        "docker-mismatch",
-        &["of openai_gpt-4/app2 publishes port 5005", "project app2"],
-    );
+    found[0].says("docker-mismatch", contradiction);
+
+    // The file that made it so is found, too, and the line in it.
+    for command in ["validate --docker apps", "check --docker apps"] {
+        let found = desk.answer(1, command);
+        let kinds: Vec<&str> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|conflict| conflict["kind"].as_str().unwrap())
+            .collect();
+        assert!(kinds.contains(&"docker-mismatch"), "{command}: {found}");
+        let mismatch = found.as_array().unwrap().iter();
+        let mut mismatch = mismatch.filter(|conflict| conflict["kind"] == "compose-mismatch");
+        let mismatch = mismatch.next().unwrap();
+        assert_eq!(mismatch["file"], "apps/openai_gpt-4/app2/.env", "{found}");
+        assert_eq!(
+            (&mismatch["line"], &mismatch["column"]),
+            (&1.into(), &14.into())
+        );
+    }
+    let apps = desk.answer(1, "check --docker --states apps");
+    assert_eq!(apps[1]["drifts"].as_array().unwrap().len(), 2, "{apps}");
+    // Of containers alone, where no path is named.
+    let found = desk.answer(1, "validate --docker");
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    engine.removes_all();
+    let said = desk.done("validate --docker apps/openai_gpt-4/app1");
+    assert!(said.contains("0 containers"), "{said}");
 }

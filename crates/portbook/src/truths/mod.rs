@@ -16,6 +16,7 @@ mod state;
 pub use state::{AppState, AppTruth, Belonging, ContainerName, Drift, PortHolder, PortTruth};
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 
 use portbook_engine::{EngineError, Surroundings};
 use portbook_model::{Allocation, AppKey};
@@ -24,6 +25,7 @@ use portbook_store::StoreError;
 use crate::check::{Conflict, used_by};
 use crate::cleanup::orphans;
 use crate::ownership::{PortUse, Whose, port_uses};
+use crate::validate::{UnreadFile, Validated};
 use crate::{Error, PortAllocationService};
 use containers::{Containers, Placed};
 pub(crate) use homes::Homes;
@@ -35,41 +37,63 @@ pub struct Comparison {
     pub host: bool,
     /// Where to look for container engines, if they are to be asked.
     pub engines: Option<Surroundings>,
+    /// Compose files, `.env` files, and directories to search for them.
+    pub files: Vec<PathBuf>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Every conflict, by port.
+    /// Every conflict: by port, and after them those of files, by place.
     pub conflicts: Vec<Conflict>,
     /// In which state each app is, by model, then app number; none of a book that is damaged.
     pub apps: Vec<AppTruth>,
     /// Engines whose sockets are there and that did not answer, while others did.
     pub silent: Vec<EngineError>,
+    /// What kept files from being read, while the others were compared.
+    pub unread: Vec<UnreadFile>,
+}
+
+/// What was found of containers alone.
+#[derive(Debug)]
+pub struct ContainerFindings {
+    /// What they have or want that the book sees otherwise, by port.
+    pub conflicts: Vec<Conflict>,
+    /// How many containers there are.
+    pub containers: usize,
+    /// Engines whose sockets are there and that did not answer, while others did.
+    pub silent: Vec<EngineError>,
 }
 
 impl PortAllocationService {
-    /// Compares the book with itself and with what `comparison` names.
+    /// Compares the book with itself and with what `comparison` names; `progress` is told how many
+    /// directories have been searched.
     ///
     /// Engines that are to be asked have to answer: where none does, that is the error.
-    pub fn compare(&self, comparison: &Comparison) -> Result<Findings, Error> {
-        let mut findings = Findings {
-            conflicts: self.check(false)?,
-            ..Findings::default()
-        };
+    pub fn compare(
+        &self,
+        comparison: &Comparison,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Findings, Error> {
+        let mut conflicts = self.check(false)?;
         let allocations = match self.allocations(None) {
             Ok(allocations) => allocations,
-            // That is among the conflicts already.
-            Err(Error::Store(StoreError::Damaged { .. })) => Vec::new(),
+            // That is among the conflicts already, and there is nothing to hold anything else against.
+            Err(Error::Store(StoreError::Damaged { .. })) => {
+                return Ok(Findings {
+                    conflicts,
+                    ..Findings::default()
+                });
+            }
             Err(error) => return Err(error),
         };
-        let containers = match &comparison.engines {
-            Some(surroundings) => {
-                let (containers, silent) = self.containers(surroundings, &allocations)?;
-                findings.silent = silent;
-                containers
-            }
-            None => Containers::default(),
+        let (containers, silent) = match &comparison.engines {
+            Some(surroundings) => self.containers(surroundings, &allocations)?,
+            None => Default::default(),
+        };
+        let validated = match comparison.files.as_slice() {
+            [] => Validated::default(),
+            files => self.validate(files, progress)?,
         };
         let uses = match comparison.host {
             true => port_uses(&allocations)?,
@@ -77,39 +101,45 @@ impl PortAllocationService {
         };
         if comparison.host {
             let now = std::time::SystemTime::now().into();
-            findings.conflicts.extend(orphans(&allocations, &uses, now));
+            conflicts.extend(orphans(&allocations, &uses, now));
         }
         let sightings: Vec<Sighting<'_>> = uses
             .into_iter()
             .map(|seen| Sighting::of(seen, &containers))
             .collect();
+
         let mut drifts: HashMap<AppKey, Vec<Drift>> = HashMap::new();
-        let conflicts = &mut findings.conflicts;
+        for (app, drift) in validated.drifts {
+            drifts.entry(app).or_default().push(drift);
+        }
         for mismatch in containers.mismatches(&allocations) {
             if let Some(app) = mismatch.app {
-                drifts
-                    .entry(app)
-                    .or_default()
-                    .push(Drift::of(&mismatch.conflict));
+                let drift = Drift::of(&mismatch.conflict);
+                drifts.entry(app).or_default().push(drift);
             }
             conflicts.push(mismatch.conflict);
         }
         conflicts.extend(sightings.iter().filter_map(Sighting::conflict));
-        put_in_order(conflicts);
-        findings.apps = states(&allocations, &sightings, &containers, drifts);
-        Ok(findings)
+        put_in_order(&mut conflicts);
+        conflicts.extend(validated.conflicts);
+        Ok(Findings {
+            conflicts,
+            apps: states(&allocations, &sightings, &containers, drifts),
+            silent,
+            unread: validated.unread,
+        })
     }
 
-    /// Compares the book with what containers publish, and with nothing else: no app's state is told.
-    pub fn check_containers(&self, engines: &Surroundings) -> Result<Findings, Error> {
+    /// Compares the book with what containers publish, and with nothing else.
+    pub fn check_containers(&self, engines: &Surroundings) -> Result<ContainerFindings, Error> {
         let allocations = self.allocations(None)?;
         let (containers, silent) = self.containers(engines, &allocations)?;
         let mismatches = containers.mismatches(&allocations).into_iter();
         let mut conflicts = mismatches.map(|mismatch| mismatch.conflict).collect();
         put_in_order(&mut conflicts);
-        Ok(Findings {
+        Ok(ContainerFindings {
             conflicts,
-            apps: Vec::new(),
+            containers: containers.iter().count(),
             silent,
         })
     }

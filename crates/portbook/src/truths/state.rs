@@ -118,7 +118,7 @@ pub struct ContainerName {
 /// Something that says another port than the book.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drift {
-    /// The port that it says.
+    /// The port that it is about: the one that it says, or the one that it should say.
     pub port: Option<Port>,
     /// What it says, as one sentence.
     pub message: String,
@@ -266,7 +266,7 @@ impl ContainerName {
 }
 
 impl Drift {
-    pub(super) fn of(conflict: &Conflict) -> Self {
+    pub(crate) fn of(conflict: &Conflict) -> Self {
         Self {
             port: conflict.port,
             message: conflict.message.clone(),

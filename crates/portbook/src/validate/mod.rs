@@ -17,8 +17,8 @@ use portbook_apps::written::Place;
 use portbook_model::AppKey;
 use serde::Serialize;
 
-use crate::check::{Conflict, FilePlace};
-use crate::truths::Homes;
+use crate::check::{Conflict, ConflictKind, FilePlace};
+use crate::truths::{Drift, Homes};
 use crate::{Error, PortAllocationService};
 use survey::Survey;
 use verdict::Book;
@@ -34,6 +34,29 @@ pub struct Validated {
     pub projects: usize,
     /// How many published ports.
     pub ports: usize,
+    /// What the apps' own files say otherwise than the book.
+    #[serde(skip)]
+    pub(crate) drifts: Vec<(AppKey, Drift)>,
+}
+
+impl Validated {
+    /// Takes what is wrong with an app's file, or with nobody's.
+    fn take(&mut self, conflicts: Vec<Conflict>, app: Option<&AppKey>) {
+        let is_drift = |conflict: &&Conflict| {
+            let says = matches!(
+                conflict.kind,
+                ConflictKind::ComposeMismatch | ConflictKind::ComposeUnallocated
+            );
+            // A name that is not the app's is no port.
+            says && conflict.port.is_some()
+        };
+        if let Some(app) = app {
+            let drifts = conflicts.iter().filter(is_drift);
+            self.drifts
+                .extend(drifts.map(|conflict| (app.clone(), Drift::of(conflict))));
+        }
+        self.conflicts.extend(conflicts);
+    }
 }
 
 /// A file, or a place in it, that cannot be read.
@@ -100,7 +123,7 @@ impl PortAllocationService {
             .collect();
         for (found, app) in survey.projects.iter().zip(&apps) {
             let verdicts = book.on_project(&found.project, app.as_ref(), &found.home);
-            validated.conflicts.extend(verdicts);
+            validated.take(verdicts, app.as_ref());
             validated.ports += found.project.ports().count();
             let problems = found.project.problems.iter();
             validated
@@ -109,9 +132,8 @@ impl PortAllocationService {
         }
         for found in &survey.dot_envs {
             let app = found.home.app(&homes);
-            validated
-                .conflicts
-                .extend(book.on_dot_env(&found.dot_env, app.as_ref(), &found.home));
+            let verdicts = book.on_dot_env(&found.dot_env, app.as_ref(), &found.home);
+            validated.take(verdicts, app.as_ref());
         }
         validated
             .conflicts
@@ -120,6 +142,9 @@ impl PortAllocationService {
         validated.conflicts.sort_by_key(key);
         // One line of `.env` says a port for itself and for every service that takes it.
         validated.conflicts.dedup_by_key(|conflict| key(conflict));
+        let key = |drift: &Drift| (drift.place.clone(), drift.port);
+        validated.drifts.sort_by_key(|(_, drift)| key(drift));
+        validated.drifts.dedup_by_key(|(_, drift)| key(drift));
         validated.unread.sort();
         validated.unread.dedup();
         Ok(validated)
