@@ -22,9 +22,9 @@ pub struct Container {
     pub compose: Compose,
     /// Its first process, while it runs, as the engine's machine counts them.
     pub pid: Option<u32>,
-    /// Whether it has no network of its own: what it listens on, it listens on the host.
-    pub uses_host_network: bool,
-    /// The ports of the host that it has or wants, by container port.
+    /// Whose network it uses.
+    pub network: Network,
+    /// The ports of the host that it has or wants, by container port: none without a network of its own.
     pub published: Vec<Publication>,
 }
 
@@ -37,6 +37,32 @@ pub struct Compose {
     pub service: Option<String>,
     /// The folder that the project was started from.
     pub directory: Option<PathBuf>,
+}
+
+/// Whose network a container uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// Its own, into which the ports lead that it publishes.
+    Own,
+    /// The host's: what it listens on, it listens on the host.
+    Host,
+    /// That of another container, by number or name, which publishes for both: so do the containers of
+    /// a podman pod.
+    Of(String),
+    /// None.
+    Nothing,
+}
+
+impl Network {
+    /// By the engine's word, its "network mode".
+    pub(crate) fn of(mode: &str) -> Self {
+        match mode.split_once(':') {
+            Some(("container", other)) => Network::Of(other.to_owned()),
+            _ if mode == "host" => Network::Host,
+            _ if mode == "none" => Network::Nothing,
+            _ => Network::Own,
+        }
+    }
 }
 
 /// What an engine says of a container's life.

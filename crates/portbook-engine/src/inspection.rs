@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use portbook_model::{Port, Transport};
 use serde::Deserialize;
 
-use crate::container::{Compose, Container, ContainerState, Publication, Wanted};
+use crate::container::{Compose, Container, ContainerState, Network, Publication, Wanted};
 
 /// An entry of the list of containers: the rest of it is not told of those that do not run.
 #[derive(Debug, Deserialize)]
@@ -75,18 +75,23 @@ struct Binding {
 impl From<Inspection> for Container {
     fn from(inspection: Inspection) -> Container {
         let state = ContainerState::of(inspection.state.status);
-        let published = published(
-            inspection.host_config.port_bindings,
-            inspection.network_settings.ports,
-            &state,
-        );
+        let network = Network::of(&inspection.host_config.network_mode);
+        let published = match network {
+            Network::Own => published(
+                inspection.host_config.port_bindings,
+                inspection.network_settings.ports,
+                &state,
+            ),
+            // Docker keeps a wish that it passes over here, and podman shows what another publishes.
+            Network::Host | Network::Of(_) | Network::Nothing => Vec::new(),
+        };
         Container {
             id: inspection.id,
             name: inspection.name.trim_start_matches('/').to_owned(),
             image: inspection.config.image,
             compose: compose(inspection.config.labels.unwrap_or_default()),
             pid: Some(inspection.state.pid).filter(|pid| *pid != 0),
-            uses_host_network: inspection.host_config.network_mode == "host",
+            network,
             published,
             state,
         }

@@ -23,7 +23,7 @@ mod inspection;
 mod search;
 mod survey;
 
-pub use container::{Compose, Container, ContainerState, Publication, Wanted};
+pub use container::{Compose, Container, ContainerState, Network, Publication, Wanted};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use error::EngineError;
 pub use search::{Places, Surroundings};

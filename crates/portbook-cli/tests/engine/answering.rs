@@ -12,6 +12,8 @@ fn a_running_container_is_its_apps_or_a_strangers_whoever_holds_the_port() {
         engine.removes_all();
         on_the_hosts_network(&engine);
         engine.removes_all();
+        on_another_containers_network(&engine);
+        engine.removes_all();
         at_ports_of_the_engines_choice(&engine);
         engine.removes_all();
         the_process_alone_says_nothing(&engine);
@@ -81,6 +83,10 @@ fn on_the_hosts_network(engine: &Engine) {
     let desk = engine.desk();
     desk.done("allocate openai_gpt-4 1-2");
     engine.listens_on_host_network("beside", 5001);
+    if engine.kind.is_docker() {
+        // Docker passes over such a wish, and keeps it in its notes.
+        engine.creates("--name discarded --network host --publish 5003:80");
+    }
     let found = desk.conflicts();
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].says(
@@ -92,6 +98,26 @@ fn on_the_hosts_network(engine: &Engine) {
         ],
     );
     assert_eq!(desk.states(), ["foreign", "reserved"]);
+}
+
+/// As in a pod, or behind a sidecar: the other one publishes, and it is the app all the same.
+fn on_another_containers_network(engine: &Engine) {
+    let desk = engine.desk();
+    desk.done("allocate openai_gpt-4 1-2");
+    engine.runs("--name gate --publish 5001:80 --publish 5003:81");
+    engine.runs("--name behind --network container:gate --label com.docker.compose.project=openai_gpt-4-app1");
+    let found = desk.conflicts();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].says(
+        "docker-mismatch",
+        &[
+            "backend of openai_gpt-4/app2",
+            "the container gate",
+            "of openai_gpt-4/app1",
+        ],
+    );
+    let apps = desk.answer(1, "check --docker --states");
+    assert_eq!(apps[0]["ports"][0]["state"], "confirmed", "{apps}");
 }
 
 fn at_ports_of_the_engines_choice(engine: &Engine) {

@@ -213,9 +213,19 @@ impl Engine {
     }
 
     pub(crate) fn removes_all(&self) {
-        let all = self.does("ps --all --quiet");
-        for container in all.split_whitespace() {
-            self.does(&format!("rm --force {container}"));
+        self.remove_containers();
+        assert_eq!(self.does("ps --all --quiet"), "");
+    }
+
+    /// podman does not remove one whose network another one uses: the second round does.
+    fn remove_containers(&self) {
+        for _ in 0..2 {
+            let all = self.docker().args(["ps", "--all", "--quiet"]).output();
+            let all = all.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            for container in all.unwrap_or_default().split_whitespace() {
+                // Nothing here may panic: a test may be failing already.
+                let _ = self.docker().args(["rm", "--force", container]).output();
+            }
         }
     }
 
@@ -239,13 +249,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // By hand, since a daemon that ends gives each container ten seconds first. Nothing here may
-        // panic: a test may be failing already.
-        let all = self.docker().args(["ps", "--all", "--quiet"]).output();
-        let all = all.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        for container in all.unwrap_or_default().split_whitespace() {
-            let _ = self.docker().args(["rm", "--force", container]).output();
-        }
+        // By hand, since a daemon that ends gives each container ten seconds first.
+        self.remove_containers();
         let _ = kill_process(Pid::from_child(&self.daemon), Signal::TERM);
         let patience = Instant::now() + PATIENCE;
         while matches!(self.daemon.try_wait(), Ok(None)) {

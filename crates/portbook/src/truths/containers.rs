@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use portbook_engine::{Container, Engine, Publication, Wanted};
+use portbook_engine::{Container, Engine, Network, Publication, Wanted};
 use portbook_host::{container_of, descends_from, is_container_proxy};
 use portbook_model::{Allocation, AppKey, Holder, Port, Role};
 
@@ -18,7 +18,8 @@ pub(crate) struct Containers(Vec<Placed>);
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(crate) container: Container,
-    /// The app, by its Compose project, else by the folder that it was started from.
+    /// The app, by its Compose project, else by the folder that it was started from, else by what uses
+    /// its network.
     pub(crate) app: Option<AppKey>,
     /// Whether its ports are ports of this machine.
     is_here: bool,
@@ -41,6 +42,10 @@ impl Containers {
                 container,
                 is_here,
             }));
+        }
+        let sharers: Vec<(String, AppKey)> = placed.iter().filter_map(Placed::shares).collect();
+        for owner in placed.iter_mut().filter(|owner| owner.app.is_none()) {
+            owner.app = app_of_sharers(&owner.container, &sharers);
         }
         Self(placed)
     }
@@ -73,7 +78,7 @@ impl Containers {
     fn around(&self, pid: u32) -> Option<&Placed> {
         let id = container_of(pid);
         let runs_it = |container: &Container| {
-            let first = container.pid.filter(|_| container.uses_host_network);
+            let first = container.pid.filter(|_| container.network == Network::Host);
             first.is_some_and(|first| first == pid || descends_from(pid, first))
         };
         self.0
@@ -118,6 +123,16 @@ fn app_of(container: &Container, homes: &Homes) -> Option<AppKey> {
     })
 }
 
+/// The app of those that use the network of a container of nobody's, if they are all of one: it
+/// publishes for them, as a pod's first container does.
+fn app_of_sharers(owner: &Container, sharers: &[(String, AppKey)]) -> Option<AppKey> {
+    let is_meant =
+        |(network, _): &&(String, AppKey)| *network == owner.id || *network == owner.name;
+    let mut apps = sharers.iter().filter(is_meant).map(|(_, app)| app);
+    let first = apps.next()?;
+    apps.all(|app| app == first).then(|| first.clone())
+}
+
 /// The allocations by port and by app.
 struct Book<'a> {
     owners: HashMap<Port, (&'a Allocation, &'a Role)>,
@@ -141,6 +156,14 @@ impl Placed {
     /// Whether the container is of this app.
     pub(crate) fn is_of(&self, app: &AppKey) -> bool {
         self.app.as_ref() == Some(app)
+    }
+
+    /// The container whose network it uses, and the app that it does so for.
+    fn shares(&self) -> Option<(String, AppKey)> {
+        match &self.container.network {
+            Network::Of(other) => Some((other.clone(), self.app.clone()?)),
+            Network::Own | Network::Host | Network::Nothing => None,
+        }
     }
 
     fn conflict(&self, published: &Publication, book: &Book<'_>) -> Option<Conflict> {
@@ -285,7 +308,7 @@ mod tests {
                 ..Compose::default()
             },
             pid: None,
-            uses_host_network: false,
+            network: Network::Own,
             published: vec![Publication {
                 transport: Transport::Tcp,
                 address: None,

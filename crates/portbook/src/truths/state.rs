@@ -1,6 +1,6 @@
 //! In which state an app is, by what has its ports and what its files say.
 
-use portbook_engine::{Container, ContainerState};
+use portbook_engine::{Container, ContainerState, Network};
 use portbook_model::{Allocation, AppKey, Holder, Port, Process, Role, SocketUse};
 use serde::Serialize;
 
@@ -283,7 +283,7 @@ fn in_words(holder: &Holder, container: Option<&Container>) -> String {
         SocketUse::Listening | SocketUse::Bound => "",
     };
     match container {
-        Some(container) if container.uses_host_network => {
+        Some(container) if container.network == Network::Host => {
             format!("{local_end}{holder} in {container}")
         }
         Some(container) => container.to_string(),
