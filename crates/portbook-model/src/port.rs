@@ -341,6 +341,12 @@ impl PortSet {
         (number / 64, 1 << (number % 64))
     }
 
+    /// Whether each of 64 ports is in the set: those from `64 * index` on, the lowest in the lowest
+    /// bit. Beyond the last port there is nothing.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        self.0.get(index).copied().unwrap_or(0)
+    }
+
     /// Whether `port` is in the set.
     pub fn contains(&self, port: Port) -> bool {
         let (word, bit) = Self::place(port);
@@ -397,42 +403,6 @@ impl PortSet {
         for (word, less) in self.0.iter_mut().zip(other.0.iter()) {
             *word &= !less;
         }
-    }
-
-    /// Takes every port out that is not in `other`.
-    pub fn intersect_with(&mut self, other: &PortSet) {
-        for (word, kept) in self.0.iter_mut().zip(other.0.iter()) {
-            *word &= kept;
-        }
-    }
-
-    /// The set with every number moved by `distance`; what would leave 1 to 65535 is dropped.
-    pub fn shifted(&self, distance: i32) -> PortSet {
-        let (words, bits) = (
-            distance.unsigned_abs() as usize / 64,
-            distance.unsigned_abs() % 64,
-        );
-        let word = |index: Option<usize>| {
-            index
-                .and_then(|index| self.0.get(index))
-                .copied()
-                .unwrap_or(0)
-        };
-        // A shift by 64 is none of the processor's: it takes two steps.
-        let mut moved = PortSet::new();
-        for (index, target) in moved.0.iter_mut().enumerate() {
-            *target = if distance >= 0 {
-                let near = word(index.checked_sub(words)) << bits;
-                let far = word(index.checked_sub(words + 1)) >> 1 >> (63 - bits);
-                near | far
-            } else {
-                let near = word(Some(index + words)) >> bits;
-                let far = word(Some(index + words + 1)) << 1 << (63 - bits);
-                near | far
-            };
-        }
-        moved.0[0] &= !1;
-        moved
     }
 
     /// How many ports are in the set.
@@ -539,17 +509,6 @@ mod tests {
             let max = base.saturating_add(length);
             let range = PortRange::new(port(base), step, port(max)).unwrap();
             prop_assert_eq!(PortSet::of_range(&range), range.ports().collect::<PortSet>());
-        }
-
-        #[test]
-        fn a_shifted_set_has_every_port_moved(members in proptest::collection::btree_set(1u16.., 0..200), distance in -70_000i32..70_000) {
-            let set: PortSet = members.iter().map(|number| port(*number)).collect();
-            let moved: BTreeSet<u16> = members
-                .iter()
-                .filter_map(|number| u16::try_from(i32::from(*number) + distance).ok())
-                .filter(|number| *number > 0)
-                .collect();
-            prop_assert_eq!(set.shifted(distance).iter().map(Port::get).collect::<BTreeSet<_>>(), moved);
         }
     }
 }

@@ -368,13 +368,14 @@ impl<'a> Chooser<'a> {
         let mut wanted = roles.iter();
         let mut role = wanted.next();
         let mut ports = Ports::new();
+        let barred = self.eligibility.barred();
         for port in self
             .own_pools()
             .into_iter()
             .flat_map(|pool| pool.ports.ports())
         {
             let Some(name) = role else { break };
-            if !self.eligibility.barred().contains(port) && !self.host.is_in_use(port)? {
+            if !barred.contains(port) && !self.host.is_in_use(port)? {
                 ports.insert(name.clone(), port);
                 role = wanted.next();
             }
@@ -408,12 +409,11 @@ impl<'a> Chooser<'a> {
             return Ok(ports);
         }
         let mut search = SlotSearch::new(self, &missing, &ports);
-        match search.lowest()? {
-            Some(found) => {
-                ports.extend(found);
-                Ok(ports)
-            }
-            None => Err(Refusal::Exhausted(Box::new(search.exhaustion()))),
-        }
+        let found = match search.lowest()? {
+            Some(found) => found,
+            None => return Err(Refusal::Exhausted(Box::new(search.exhaustion()))),
+        };
+        ports.extend(found);
+        Ok(ports)
     }
 }

@@ -1,11 +1,12 @@
 //! Which ports may be given to an app on their own, and why the others may not.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppKey, BlockedBy, Holder, Policy, PoolName, Port, PortSet, Role, SpaceBook, Timestamp,
+    AppKey, BlockedBy, Holder, Policy, PoolName, Port, PortSet, Ports, Role, SpaceBook, Timestamp,
 };
 
 /// Why a port is not given to an app.
@@ -55,60 +56,82 @@ impl fmt::Display for Ineligible {
     }
 }
 
+/// Several sets of ports taken together. They are not put together: a search mostly ends after a few
+/// words of the thousand that a set has.
+#[derive(Clone)]
+pub(super) struct Bars<'a> {
+    sets: Vec<&'a PortSet>,
+}
+
+impl<'a> Bars<'a> {
+    pub(super) fn with(mut self, further: &'a PortSet) -> Self {
+        self.sets.push(further);
+        self
+    }
+
+    pub(super) fn contains(&self, port: Port) -> bool {
+        self.sets.iter().any(|set| set.contains(port))
+    }
+
+    /// As of [`PortSet::word`].
+    pub(super) fn word(&self, index: usize) -> u64 {
+        self.sets.iter().fold(0, |word, set| word | set.word(index))
+    }
+}
+
 /// What one app may be given, apart from what the host uses.
 pub(super) struct Eligibility<'a> {
     space: &'a SpaceBook,
     app: &'a AppKey,
     policy: &'a Policy,
     now: Timestamp,
-    barred: PortSet,
+    /// Promised to others, or in other models' pools.
+    reserved: Cow<'a, PortSet>,
+    resting: Option<PortSet>,
 }
 
 impl<'a> Eligibility<'a> {
-    /// Puts the bars together: a handful of passes over 8 KiB, whatever the book holds.
     pub(super) fn of(
         app: &'a AppKey,
         space: &'a SpaceBook,
         policy: &'a Policy,
         now: Timestamp,
     ) -> Self {
-        let mut barred = space.promises.ports().clone();
-        for pool in space.pools.values() {
-            if !pool.models.matches(&app.model) {
-                barred.union_with(&pool.ports.to_set());
-            }
-        }
-        // A promise to the app itself goes before whatever pool the port lies in.
-        for port in space
-            .promises
-            .of(app)
-            .into_iter()
-            .flat_map(|own| own.values())
-        {
-            barred.remove(*port);
-        }
-        barred.union_with(&space.taken);
-        barred.union_with(policy.blocked_ports());
         let mut eligibility = Self {
             space,
             app,
             policy,
             now,
-            barred,
+            reserved: Cow::Borrowed(space.promises.ports()),
+            resting: None,
         };
-        if !policy.reuse_delay().is_zero() {
-            for port in space.rests.keys() {
-                if eligibility.rest_end(*port).is_some() {
-                    eligibility.barred.insert(*port);
-                }
+        for pool in space.pools.values() {
+            if !pool.models.matches(&app.model) {
+                let reserved = eligibility.reserved.to_mut();
+                reserved.union_with(&pool.ports.to_set());
             }
+        }
+        // A promise to the app itself goes before whatever pool the port lies in.
+        for port in space.promises.of(app).into_iter().flat_map(Ports::values) {
+            eligibility.reserved.to_mut().remove(*port);
+        }
+        if !policy.reuse_delay().is_zero() {
+            let rests = space.rests.keys().copied();
+            let resting = rests.filter(|port| eligibility.rest_end(*port).is_some());
+            eligibility.resting = Some(resting.collect());
         }
         eligibility
     }
 
     /// The ports that may not be given to the app on their own.
-    pub(super) fn barred(&self) -> &PortSet {
-        &self.barred
+    pub(super) fn barred(&self) -> Bars<'_> {
+        let mut sets = vec![
+            &self.space.taken,
+            self.policy.blocked_ports(),
+            &*self.reserved,
+        ];
+        sets.extend(&self.resting);
+        Bars { sets }
     }
 
     /// Why not, for one port: says of each port in [`barred`](Self::barred) why it is there.

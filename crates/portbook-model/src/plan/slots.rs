@@ -1,49 +1,71 @@
 //! The search for the lowest slot that serves every role.
 
+use std::collections::BTreeSet;
+
 use super::allocate::Chooser;
-use super::eligibility::Ineligible;
-use crate::{Exhaustion, HostUnknown, PortRange, PortSet, Ports, RangeUse, Role, Slot};
+use super::eligibility::{Bars, Ineligible};
+use crate::{Exhaustion, HostUnknown, Port, PortRange, PortSet, Ports, RangeUse, Role, Slot};
 
 /// The search for the lowest slot in which every role's port is eligible.
 ///
-/// Looks at 64 slots at a time: each role's open ports are moved to where the first role's port of the
-/// same slot is, and what remains of all of them together are the open slots. So a search costs the
-/// same few microseconds whatever the book holds.
+/// Looks at 64 slots at a time: of each role, the 64 ports that belong to the same slots as 64 of the
+/// first role's; what is open in all of them are the open slots. So a search costs a few microseconds at
+/// most, whatever the book holds.
 pub(super) struct SlotSearch<'a> {
     chooser: &'a Chooser<'a>,
-    ranges: Vec<(Role, PortRange)>,
-    barred: PortSet,
-    in_use: PortSet,
+    ranges: Vec<RoleRange<'a>>,
+    /// What the app has in other roles.
+    beside: &'a Ports,
+    in_use: BTreeSet<Port>,
+}
+
+struct RoleRange<'a> {
+    role: &'a Role,
+    range: PortRange,
+    ports: &'a PortSet,
 }
 
 impl<'a> SlotSearch<'a> {
-    pub(super) fn new(chooser: &'a Chooser<'a>, roles: &[&Role], beside: &Ports) -> Self {
-        let mut barred = chooser.eligibility.barred().clone();
-        barred.extend(beside.values().copied());
+    pub(super) fn new(chooser: &'a Chooser<'a>, roles: &[&'a Role], beside: &'a Ports) -> Self {
+        let of_role = |role: &&'a Role| {
+            Some(RoleRange {
+                role,
+                range: chooser.policy.range(role)?,
+                ports: chooser.policy.range_ports(role)?,
+            })
+        };
         Self {
             chooser,
-            ranges: roles
-                .iter()
-                .filter_map(|role| Some(((*role).clone(), chooser.policy.range(role)?)))
-                .collect(),
-            barred,
-            in_use: PortSet::new(),
+            ranges: roles.iter().filter_map(of_role).collect(),
+            beside,
+            in_use: BTreeSet::new(),
         }
     }
 
     /// The ports of the lowest slot, of those without an ephemeral port first.
     pub(super) fn lowest(&mut self) -> Result<Option<Ports>, HostUnknown> {
-        let Some((_, lead)) = self.ranges.first().cloned() else {
+        let chooser = self.chooser;
+        let last_resort = chooser.eligibility.barred();
+        let barred = last_resort.clone().with(chooser.policy.ephemeral());
+        match self.lowest_outside(&barred)? {
+            Some(found) => Ok(Some(found)),
+            None => self.lowest_outside(&last_resort),
+        }
+    }
+
+    fn lowest_outside(&mut self, barred: &Bars<'_>) -> Result<Option<Ports>, HostUnknown> {
+        let Some(lead) = self.ranges.first().map(|lead| lead.range) else {
             return Ok(None);
         };
-        for ephemeral_too in [false, true] {
-            let mut barred = self.barred.clone();
-            if !ephemeral_too {
-                barred.union_with(self.chooser.policy.ephemeral());
-            }
-            for port in self.open_slots(lead, &barred).iter() {
-                let slot = lead.slot_of(port);
-                let Some(ports) = slot.and_then(|slot| self.open_ports(slot, &barred)) else {
+        let words = |port: Port| usize::from(port.get()) / 64;
+        for index in words(lead.base())..=words(lead.max()) {
+            let mut open = self.open_slots(index, barred);
+            while open != 0 {
+                let bit = open.trailing_zeros() as usize;
+                open &= open - 1;
+                let port = u16::try_from(index * 64 + bit).ok().and_then(Port::new);
+                let slot = port.and_then(|port| lead.slot_of(port));
+                let Some(ports) = slot.and_then(|slot| self.open_ports(slot, barred)) else {
                     continue;
                 };
                 if self.host_lets(&ports)? {
@@ -54,45 +76,45 @@ impl<'a> SlotSearch<'a> {
         Ok(None)
     }
 
-    /// The first role's ports of the slots in which no role's port is barred. Roles whose ranges step
-    /// otherwise than the first one's are left to [`open_ports`](Self::open_ports).
-    fn open_slots(&self, lead: PortRange, barred: &PortSet) -> PortSet {
-        let mut open: Option<PortSet> = None;
-        for (role, range) in self
-            .ranges
-            .iter()
-            .filter(|(_, range)| range.step() == lead.step())
-        {
-            let Some(ports) = self.chooser.policy.range_ports(role) else {
-                continue;
-            };
-            let mut ports = ports.clone();
-            ports.subtract(barred);
-            let distance = i32::from(lead.base().get()) - i32::from(range.base().get());
-            match &mut open {
-                None => open = Some(ports),
-                Some(open) => open.intersect_with(&ports.shifted(distance)),
+    /// Of the first role's ports from `64 * index` on, those in whose slots no role's port is barred.
+    /// Roles whose ranges step otherwise than the first one's are left to
+    /// [`open_ports`](Self::open_ports).
+    fn open_slots(&self, index: usize, barred: &Bars<'_>) -> u64 {
+        let Some((lead, others)) = self.ranges.split_first() else {
+            return 0;
+        };
+        let open_of = |role: &RoleRange<'_>, index| role.ports.word(index) & !barred.word(index);
+        let mut open = open_of(lead, index);
+        for other in others {
+            if open == 0 {
+                break;
+            }
+            if other.range.step() == lead.range.step() {
+                let ahead =
+                    i32::from(other.range.base().get()) - i32::from(lead.range.base().get());
+                open &= word_ahead(index, ahead, |index| open_of(other, index));
             }
         }
-        open.unwrap_or_default()
+        open
     }
 
     /// The slot's ports, if there is one for each role, no two the same and none barred.
-    fn open_ports(&self, slot: Slot, barred: &PortSet) -> Option<Ports> {
+    fn open_ports(&self, slot: Slot, barred: &Bars<'_>) -> Option<Ports> {
         let mut ports = Ports::new();
-        for (role, range) in &self.ranges {
+        for RoleRange { role, range, .. } in &self.ranges {
             let port = range.at(slot)?;
-            if barred.contains(port) || ports.values().any(|other| *other == port) {
+            let mut others = ports.values().chain(self.beside.values());
+            if barred.contains(port) || others.any(|other| *other == port) {
                 return None;
             }
-            ports.insert(role.clone(), port);
+            ports.insert((*role).clone(), port);
         }
         Some(ports)
     }
 
     fn host_lets(&mut self, ports: &Ports) -> Result<bool, HostUnknown> {
         for port in ports.values() {
-            if self.in_use.contains(*port) || self.chooser.host.is_in_use(*port)? {
+            if self.in_use.contains(port) || self.chooser.host.is_in_use(*port)? {
                 self.in_use.insert(*port);
                 return Ok(false);
             }
@@ -104,7 +126,7 @@ impl<'a> SlotSearch<'a> {
         let ranges = self
             .ranges
             .iter()
-            .map(|(role, range)| self.range_use(role, *range));
+            .map(|RoleRange { role, range, .. }| self.range_use(role, *range));
         Exhaustion {
             app: self.chooser.app.clone(),
             ranges: ranges.collect(),
@@ -130,11 +152,23 @@ impl<'a> SlotSearch<'a> {
                 Some(Ineligible::Pool(_)) => &mut usage.pooled,
                 Some(Ineligible::Blocked(_)) => &mut usage.blocked,
                 Some(Ineligible::Resting { .. }) => &mut usage.resting,
-                _ if self.in_use.contains(port) => &mut usage.in_use,
+                _ if self.in_use.contains(&port) => &mut usage.in_use,
                 _ => &mut usage.free,
             };
             *count += 1;
         }
         usage
     }
+}
+
+/// The 64 bits that begin `ahead` of those of the word at `index`, in words told by `word`.
+fn word_ahead(index: usize, ahead: i32, word: impl Fn(usize) -> u64) -> u64 {
+    let (words, bits) = (ahead.div_euclid(64), ahead.rem_euclid(64));
+    let at = |words: i32| {
+        let index = i32::try_from(index).ok().map(|index| index + words);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        index.map_or(0, &word)
+    };
+    // A shift by 64 is none of the processor's: it takes two steps.
+    at(words) >> bits | at(words + 1) << 1 << (63 - bits)
 }
