@@ -23,8 +23,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Model {
-    spelling: String,
-    identity: String,
+    // Shared, since each step of a plan names its apps anew.
+    spelling: Arc<str>,
+    identity: Arc<str>,
 }
 
 /// What was given cannot name a model.
@@ -70,10 +71,12 @@ impl Model {
             return Err(InvalidModel::Directory(spelling.to_owned()));
         }
         let identity = model_identity(spelling, &[]);
-        Ok(Self {
-            spelling: spelling.to_owned(),
-            identity,
-        })
+        let spelling: Arc<str> = spelling.into();
+        let identity = match *identity == *spelling {
+            true => spelling.clone(),
+            false => identity.into(),
+        };
+        Ok(Self { spelling, identity })
     }
 
     /// The name as it was given.
@@ -139,7 +142,7 @@ impl TryFrom<String> for Model {
 
 impl From<Model> for String {
     fn from(model: Model) -> String {
-        model.spelling
+        model.spelling.as_ref().to_owned()
     }
 }
 
@@ -344,7 +347,7 @@ macro_rules! plain_name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         #[doc = concat!("What was given cannot name a ", $what, ".")]
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -355,7 +358,7 @@ macro_rules! plain_name {
             /// The checked name.
             pub fn new(name: &str) -> Result<Self, $error> {
                 if is_plain_name(name, $longest, $extra) {
-                    Ok(Self(name.to_owned()))
+                    Ok(Self(name.into()))
                 } else {
                     Err($error(name.to_owned()))
                 }
@@ -383,7 +386,7 @@ macro_rules! plain_name {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -404,12 +407,12 @@ plain_name!(
 impl Role {
     /// The role of the port that serves the app's interface to programs.
     pub fn backend() -> Self {
-        Role("backend".to_owned())
+        Role("backend".into())
     }
 
     /// The role of the port that serves the app's pages.
     pub fn frontend() -> Self {
-        Role("frontend".to_owned())
+        Role("frontend".into())
     }
 }
 
@@ -421,7 +424,7 @@ plain_name!(
 
 impl Default for Space {
     fn default() -> Self {
-        Space("default".to_owned())
+        Space("default".into())
     }
 }
 

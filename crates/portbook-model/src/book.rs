@@ -292,8 +292,10 @@ impl SpaceBook {
     }
 
     fn claim(&mut self, app: &AppKey, ports: &Ports) {
-        // A set keeps the member that it has: the first spelling.
-        self.models.insert(app.model.clone());
+        // The first spelling stays.
+        if !self.models.contains(&app.model) {
+            self.models.insert(app.model.clone());
+        }
         for (role, port) in ports {
             self.taken.insert(*port);
             self.rests.remove(port);

@@ -17,6 +17,7 @@ mod naming;
 mod open;
 mod ownership;
 mod promises;
+mod queue;
 mod records;
 mod remote;
 mod repair;

@@ -1,16 +1,16 @@
-//! The one writer of a process: callers queue, one of them leads.
+//! The one writer of a process.
 //!
-//! Whoever finds nobody leading takes everything that waits, up to [`MOST_REQUESTS`], waits once for the
-//! store's turn, plans all of it on one reading, commits once, and tells everybody. Then the lead
-//! passes to the first who still waits. No thread of our own is needed, a lone caller pays for no
-//! hand-over, and sixty-four callers share one fsync.
+//! Callers [queue](crate::queue); whoever leads a round waits once for the store's turn, plans all of
+//! its requests on one reading, commits once, and tells everybody. No thread of our own is needed, and
+//! sixty-four callers share one fsync.
 //!
 //! Between commits the writer keeps what a plan always needs (the taken ports, promises and pools of
 //! each space it has met) and brings it up to date from the changes that others committed. Apps are
 //! read anew for each batch, so nothing is ever refused from memory alone.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use portbook_model::{
@@ -20,6 +20,7 @@ use portbook_store::{CommitError, Reading, Store, StoreError, Turn};
 
 use crate::Error;
 use crate::desk::Answers;
+use crate::queue::{Full, Queue};
 use crate::rules::Rules;
 
 /// How many requests share a commit at most.
@@ -41,7 +42,7 @@ type Ending = Result<Answers, Arc<Error>>;
 pub(crate) struct Writer {
     store: Box<dyn Store>,
     rules: Rules,
-    queue: Mutex<Queue>,
+    queue: Queue<Vec<Command>, Ending>,
     memory: Mutex<Memory>,
 }
 
@@ -55,69 +56,12 @@ struct Memory {
     seen: Option<Head>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Arc<Ticket>>,
-    led: bool,
-}
-
-/// A caller's place in the queue.
-struct Ticket {
-    commands: Vec<Command>,
-    place: Mutex<Place>,
-    changed: Condvar,
-}
-
-enum Place {
-    Waiting,
-    Leading,
-    Ended(Ending),
-}
-
-impl Ticket {
-    fn new(commands: Vec<Command>) -> Arc<Self> {
-        Arc::new(Self {
-            commands,
-            place: Mutex::new(Place::Waiting),
-            changed: Condvar::new(),
-        })
-    }
-
-    fn put(&self, place: Place) {
-        *lock(&self.place) = place;
-        self.changed.notify_one();
-    }
-
-    /// Waits until the request has ended (`Some`) or the lead has come to its caller (`None`).
-    fn wait(&self) -> Option<Ending> {
-        let mut place = lock(&self.place);
-        loop {
-            match std::mem::replace(&mut *place, Place::Waiting) {
-                Place::Ended(ending) => return Some(ending),
-                Place::Leading => return None,
-                Place::Waiting => {
-                    place = self
-                        .changed
-                        .wait(place)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
-}
-
-/// A panicking leader answers everybody before it goes (see [`Lead`]), so what a poisoned lock guards
-/// is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Writer {
     pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Self {
         Self {
             store,
             rules,
-            queue: Mutex::new(Queue::default()),
+            queue: Queue::new(MOST_REQUESTS, MOST_WAITING),
             memory: Mutex::default(),
         }
     }
@@ -133,18 +77,17 @@ impl Writer {
     /// Has the commands carried out, together in one commit with those of whoever else waits, and
     /// returns once that commit is durable.
     pub(crate) fn submit(&self, commands: Vec<Command>) -> Result<Answers, Error> {
-        let ticket = Ticket::new(commands);
-        let leads = self.enqueue(&ticket)?;
-        let ending = if leads { None } else { ticket.wait() };
-        // The leader's own request is the first of the batch that it leads.
-        let ending = ending.or_else(|| {
-            self.lead();
-            ticket.wait()
-        });
-        match ending {
-            Some(Ok(answers)) => Ok(answers),
-            Some(Err(error)) => Err(Error::Shared(error)),
-            None => Err(Error::Internal("a request got lost".to_owned())),
+        let broken_off = || {
+            Err(Arc::new(Error::Internal(
+                "the planning of a change broke off".to_owned(),
+            )))
+        };
+        let lead = |requests| self.lead(requests);
+        match self.queue.submit(commands, lead, broken_off) {
+            Ok(Some(Ok(answers))) => Ok(answers),
+            Ok(Some(Err(error))) => Err(Error::Shared(error)),
+            Ok(None) => Err(Error::Internal("a request got lost".to_owned())),
+            Err(Full(waiting)) => Err(Error::QueueFull(waiting)),
         }
     }
 
@@ -156,39 +99,20 @@ impl Writer {
         Ok(self.plan(&mut *reading, &mut book, commands, now)?.answers)
     }
 
-    fn enqueue(&self, ticket: &Arc<Ticket>) -> Result<bool, Error> {
-        let mut queue = lock(&self.queue);
-        if queue.waiting.len() >= MOST_WAITING {
-            return Err(Error::QueueFull(queue.waiting.len()));
-        }
-        queue.waiting.push_back(ticket.clone());
-        Ok(!std::mem::replace(&mut queue.led, true))
-    }
-
-    fn lead(&self) {
-        let tickets: Vec<_> = {
-            let mut queue = lock(&self.queue);
-            let count = queue.waiting.len().min(MOST_REQUESTS);
-            queue.waiting.drain(..count).collect()
-        };
-        let mut lead = Lead {
-            writer: self,
-            tickets,
-        };
-        let commands: Vec<Command> = lead
-            .tickets
-            .iter()
-            .flat_map(|ticket| ticket.commands.iter().cloned())
-            .collect();
+    /// Carries a round's requests out, all of them together.
+    fn lead(&self, requests: Vec<Vec<Command>>) -> Vec<Ending> {
+        let lengths: Vec<usize> = requests.iter().map(Vec::len).collect();
+        let commands: Vec<Command> = requests.into_iter().flatten().collect();
         match self.carry_out_despite_losses(&commands) {
             Ok(answers) => {
                 let mut answers = answers.into_iter();
-                for ticket in lead.tickets.drain(..) {
-                    let own = answers.by_ref().take(ticket.commands.len()).collect();
-                    ticket.put(Place::Ended(Ok(own)));
-                }
+                let own = |length| Ok(answers.by_ref().take(length).collect());
+                lengths.into_iter().map(own).collect()
             }
-            Err(error) => lead.fail(error),
+            Err(error) => {
+                let error = Arc::new(error);
+                lengths.iter().map(|_| Err(error.clone())).collect()
+            }
         }
     }
 
@@ -205,7 +129,9 @@ impl Writer {
 
     /// Plans and commits until the book takes it.
     fn carry_out(&self, commands: &[Command]) -> Result<Answers, Error> {
-        let mut memory = lock(&self.memory);
+        // Nothing is kept in it while a plan is made, so that what a panic leaves is whole.
+        let memory = self.memory.lock();
+        let mut memory = memory.unwrap_or_else(PoisonError::into_inner);
         let mut reason = String::new();
         for _ in 0..MOST_TRIES {
             let mut turn = self.store.turn(PATIENCE)?;
@@ -326,11 +252,13 @@ impl Writer {
             by: by.clone().unwrap_or_default(),
             ..Command::new(space, Ask::Expire)
         };
-        let all: Vec<Command> = lapsed
-            .into_iter()
-            .map(expire)
-            .chain(commands.iter().cloned())
-            .collect();
+        let commands = match expiries {
+            0 => Cow::Borrowed(commands),
+            _ => {
+                let expiries = lapsed.into_iter().map(expire);
+                Cow::Owned(expiries.chain(commands.iter().cloned()).collect())
+            }
+        };
         for (space, needs) in &needs {
             if !book.spaces.contains_key(space) {
                 let delay = self.rules.policy().reuse_delay().as_millis();
@@ -344,39 +272,9 @@ impl Writer {
             reading.load(space, needs, space_book)?;
         }
         let host = self.rules.host_view();
-        let mut plan = plan(book, &all, &*host, self.rules.policy(), now);
+        let mut plan = plan(book, &commands, &*host, self.rules.policy(), now);
         plan.answers.drain(..expiries);
         Ok(plan)
-    }
-}
-
-/// The lead over one batch. However it ends, everybody in the batch is answered and the lead goes on.
-struct Lead<'a> {
-    writer: &'a Writer,
-    tickets: Vec<Arc<Ticket>>,
-}
-
-impl Lead<'_> {
-    fn fail(&mut self, error: Error) {
-        let error = Arc::new(error);
-        for ticket in self.tickets.drain(..) {
-            ticket.put(Place::Ended(Err(error.clone())));
-        }
-    }
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        if !self.tickets.is_empty() {
-            self.fail(Error::Internal(
-                "the planning of a change broke off".to_owned(),
-            ));
-        }
-        let mut queue = lock(&self.writer.queue);
-        match queue.waiting.front() {
-            Some(next) => next.put(Place::Leading),
-            None => queue.led = false,
-        }
     }
 }
 

@@ -11,8 +11,7 @@ use super::explain::Explanation;
 use super::slots::SlotSearch;
 use crate::{
     Allocation, AllocationRequest, AppKey, AppRecord, Change, Grant, HostUnknown, HostView, Lease,
-    Notes, Outcome, Policy, Pool, Port, PortSet, Ports, Refusal, Role, Source, SpaceBook,
-    Timestamp,
+    Notes, Outcome, Policy, Pool, Port, Ports, Refusal, Role, Source, SpaceBook, Timestamp,
 };
 
 impl Draft<'_> {
@@ -174,7 +173,7 @@ pub(super) fn wanted_roles(
     if !request.pins.is_empty() && request.apps.len() > 1 {
         return Err(Refusal::PinsForSeveral(request.apps.len()));
     }
-    let mut seen = PortSet::new();
+    let mut seen = BTreeSet::new();
     for port in request.pins.values() {
         if !seen.insert(*port) {
             return Err(Refusal::PinnedTwice(*port));
