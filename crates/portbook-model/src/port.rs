@@ -318,19 +318,19 @@ impl fmt::Display for PortRange {
     }
 }
 
-const WORDS: usize = 1024;
-
 /// A set of ports: one bit for each of the 65,536 numbers, 8 KiB.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PortSet(Box<[u64; WORDS]>);
+pub struct PortSet(Box<[u64; PortSet::WORDS]>);
 
 impl Default for PortSet {
     fn default() -> Self {
-        PortSet(Box::new([0; WORDS]))
+        PortSet(Box::new([0; PortSet::WORDS]))
     }
 }
 
 impl PortSet {
+    pub(crate) const WORDS: usize = 1024;
+
     /// The empty set.
     pub fn new() -> Self {
         Self::default()
@@ -345,6 +345,12 @@ impl PortSet {
     /// bit. Beyond the last port there is nothing.
     pub(crate) fn word(&self, index: usize) -> u64 {
         self.0.get(index).copied().unwrap_or(0)
+    }
+
+    /// Eight words, from `8 * index` on.
+    pub(crate) fn words(&self, index: usize) -> [u64; 8] {
+        let (words, _) = self.0.as_chunks();
+        words.get(index).copied().unwrap_or([0; 8])
     }
 
     /// Whether `port` is in the set.

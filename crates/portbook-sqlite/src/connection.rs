@@ -22,6 +22,10 @@ use crate::schema;
 /// More statements than this crate has, so that each is prepared once for a connection.
 const STATEMENTS: usize = 64;
 
+/// The journal's pages are small, and worth moving into the book's file when they come to as many
+/// bytes as SQLite's own thousand would.
+const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000";
+
 /// SQLite's smallest page: no database is shorter. Of a shorter file SQLite sees none or an empty one.
 const SMALLEST: u64 = 512;
 
@@ -163,7 +167,7 @@ fn checked(
         return Err(place.not_a_book("it is the SQLite database of another program"));
     }
     sqlite
-        .execute_batch("PRAGMA synchronous = FULL")
+        .execute_batch(SETTINGS)
         .map_err(|error| place.failure(&error))?;
     Ok((sqlite, frozen))
 }

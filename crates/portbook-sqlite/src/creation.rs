@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::lock::Lock;
+use crate::lock::{Lock, Turns};
 use crate::place::Place;
 use crate::schema;
 
@@ -36,12 +36,13 @@ pub(crate) fn create(place: &Place) -> Result<(), StoreError> {
             }
             _ => place.io(&directory.display().to_string(), &error),
         })?;
-    let lock = Lock::take(place, PATIENCE)?;
+    let turns = Turns::default();
+    let lock = turns.take(place, PATIENCE)?;
     create_under(&lock, place)
 }
 
 /// Makes the book if there is none, for one who has the turn.
-pub(crate) fn create_under(_lock: &Lock, place: &Place) -> Result<(), StoreError> {
+pub(crate) fn create_under(_lock: &Lock<'_>, place: &Place) -> Result<(), StoreError> {
     let explain = |error: io::Error| place.io("its directory", &error);
     if place.present().map_err(explain)?.is_some() {
         return Ok(());

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,39 +20,63 @@ use portbook_store::StoreError;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::place::{FileId, Place};
+use crate::place::Place;
+
+/// Where this process waits for its turns.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// The lock's file, open since the last turn: opening it each time would cost as much again.
+    open: Mutex<Option<File>>,
+}
+
+impl Turns {
+    /// Waits for the turn, at most `patience`.
+    pub(crate) fn take(&self, place: &Place, patience: Duration) -> Result<Lock<'_>, StoreError> {
+        let began = Instant::now();
+        loop {
+            // Of two threads at once the second opens the file anew: one that is open locks once.
+            let file = match self.open().take() {
+                Some(file) => file,
+                None => open(place, &place.lock())?,
+            };
+            let left = patience.saturating_sub(began.elapsed());
+            match wait(file, left) {
+                // Somebody may have removed the file: others wait on another one by now.
+                Ok(Some(file)) if is_removed(&file) => {}
+                Ok(Some(file)) => {
+                    return Ok(Lock {
+                        file: Some(file),
+                        turns: self,
+                    });
+                }
+                Ok(None) => return Err(place.busy(began.elapsed(), holder(&place.lock()))),
+                Err(error) => {
+                    let path = place.lock();
+                    return Err(place.failed(format!("{}: {error}", path.display())));
+                }
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<File>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The turn to write, until it is dropped: the kernel takes it back when the descriptor closes,
 /// however the process ends.
 #[derive(Debug)]
-pub(crate) struct Lock {
-    file: File,
+pub(crate) struct Lock<'a> {
+    file: Option<File>,
+    turns: &'a Turns,
 }
 
-impl Drop for Lock {
-    /// Closing is not enough: a child that another thread forked meanwhile has the file open too.
+impl Drop for Lock<'_> {
     fn drop(&mut self) {
-        let _ = flock(&self.file, FlockOperation::Unlock);
-    }
-}
-
-impl Lock {
-    /// Waits for the turn, at most `patience`.
-    pub(crate) fn take(place: &Place, patience: Duration) -> Result<Self, StoreError> {
-        let path = place.lock();
-        let began = Instant::now();
-        loop {
-            let file = open(place, &path)?;
-            let left = patience.saturating_sub(began.elapsed());
-            let file = match wait(file, left) {
-                Ok(Some(file)) => file,
-                Ok(None) => return Err(place.busy(began.elapsed(), holder(&path))),
-                Err(error) => return Err(place.failed(format!("{}: {error}", path.display()))),
-            };
-            if still_there(&file, &path) {
-                return Ok(Lock { file });
-            }
-            // Somebody removed the file while we waited on it: others wait on another one by now.
+        if let Some(file) = self.file.take()
+            && flock(&file, FlockOperation::Unlock).is_ok()
+        {
+            *self.turns.open() = Some(file);
         }
     }
 }
@@ -116,11 +140,9 @@ fn wait(file: File, patience: Duration) -> io::Result<Option<File>> {
     }
 }
 
-fn still_there(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => FileId::of(&ours) == FileId::of(&there),
-        _ => false,
-    }
+/// Whether the file has lost its name, by removal or by another that was put in its place.
+fn is_removed(file: &File) -> bool {
+    file.metadata().map_or(true, |file| file.nlink() == 0)
 }
 
 /// Who has the lock, as far as the system tells: asked for only by those who waited in vain, so that

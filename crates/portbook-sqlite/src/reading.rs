@@ -12,7 +12,7 @@ use portbook_model::{
 };
 use portbook_store::{Filter, HistoryFilter, StoreError};
 use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{CachedStatement, Connection, Params, Row, Rows, params};
+use rusqlite::{CachedStatement, Connection, Params, Row, Rows, Statement, params};
 
 use crate::error::plain;
 use crate::place::Place;
@@ -36,6 +36,8 @@ macro_rules! apps {
         )
     };
 }
+
+const ONE_APP: &str = apps!("app_num = ?2 AND identity = ?3");
 
 /// What a value that makes no sense is, in words.
 type Nonsense = String;
@@ -114,8 +116,9 @@ impl View<'_> {
         needs: &Needs,
         book: &mut SpaceBook,
     ) -> Result<(), StoreError> {
+        let mut query = self.statement(ONE_APP)?;
         for app in &needs.apps {
-            if let Some(record) = self.app(space, app)? {
+            if let Some(record) = self.one_app(&mut query, space, app)? {
                 book.load(record);
             } else if !book.models.contains(&app.model) {
                 book.models
@@ -158,11 +161,20 @@ impl View<'_> {
     }
 
     pub(crate) fn app(&self, space: &Space, app: &AppKey) -> Result<Option<AppRecord>, StoreError> {
-        let sql = apps!("app_num = ?2 AND identity = ?3");
+        let mut query = self.statement(ONE_APP)?;
+        self.one_app(&mut query, space, app)
+    }
+
+    fn one_app(
+        &self,
+        query: &mut Statement<'_>,
+        space: &Space,
+        app: &AppKey,
+    ) -> Result<Option<AppRecord>, StoreError> {
         let values = params![space.as_str(), app.number.get(), app.model.identity()];
-        let mut found = None;
-        self.records(space, sql, values, |record| found = Some(record))?;
-        Ok(found)
+        let mut rows = query.query(values).map_err(|error| self.failure(error))?;
+        let row = self.next(&mut rows)?;
+        row.map(|row| self.record(space, row)).transpose()
     }
 
     pub(crate) fn allocations(&self, filter: &Filter) -> Result<Vec<Allocation>, StoreError> {
@@ -267,20 +279,25 @@ impl View<'_> {
         mut take: impl FnMut(AppRecord),
     ) -> Result<(), StoreError> {
         self.each(sql, values, |row| {
-            let (mut record, listed) = self.sane(AppRow(row), app_record(row))?;
-            if let AppRecord::Held(allocation) = &mut record {
-                let ports = self.ports_of(space, &allocation.app, &listed)?;
-                allocation.ports = match ports.is_empty() {
-                    true => self.sane(
-                        AppRow(row),
-                        Err("it is said to hold ports, and has none".to_owned()),
-                    )?,
-                    false => ports,
-                };
-            }
-            take(record);
+            take(self.record(space, row)?);
             Ok(())
         })
+    }
+
+    /// What a row of a query by [`apps!`] says, with the app's ports.
+    fn record(&self, space: &Space, row: &Row<'_>) -> Result<AppRecord, StoreError> {
+        let (mut record, listed) = self.sane(AppRow(row), app_record(row))?;
+        if let AppRecord::Held(allocation) = &mut record {
+            let ports = self.ports_of(space, &allocation.app, &listed)?;
+            allocation.ports = match ports.is_empty() {
+                true => self.sane(
+                    AppRow(row),
+                    Err("it is said to hold ports, and has none".to_owned()),
+                )?,
+                false => ports,
+            };
+        }
+        Ok(record)
     }
 
     /// What an app holds by the rows of ports. Its own row lists where they are; where they are not,

@@ -29,7 +29,7 @@ pub(crate) struct Session<'a> {
     writing: bool,
     patience: Duration,
     /// Dropped last, after [`Drop`] has given the connection back.
-    _lock: Option<Lock>,
+    _lock: Option<Lock<'a>>,
 }
 
 impl<'a> Session<'a> {
@@ -40,7 +40,7 @@ impl<'a> Session<'a> {
 
     /// Waits for the turn and reads the book then.
     pub(crate) fn turn(store: &'a SqliteStore, patience: Duration) -> Result<Self, StoreError> {
-        let lock = Lock::take(store.place(), patience)?;
+        let lock = store.turns().take(store.place(), patience)?;
         Self::begin(store, Some(lock), true, patience)
     }
 
@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
 
     fn begin(
         store: &'a SqliteStore,
-        lock: Option<Lock>,
+        lock: Option<Lock<'a>>,
         writing: bool,
         patience: Duration,
     ) -> Result<Self, StoreError> {

@@ -11,7 +11,7 @@ use rusqlite::params;
 use crate::connection::{self, BookConnection};
 use crate::creation::{self, PATIENCE};
 use crate::error::plain;
-use crate::lock::Lock;
+use crate::lock::{Lock, Turns};
 use crate::place::{FileId, Place};
 use crate::session::{Session, empty_journal};
 
@@ -52,6 +52,7 @@ impl Default for Options {
 pub struct SqliteStore {
     place: Place,
     options: Options,
+    turns: Turns,
     connections: Mutex<Connections>,
 }
 
@@ -74,6 +75,7 @@ impl SqliteStore {
         let store = Self {
             place,
             options,
+            turns: Turns::default(),
             connections: Mutex::default(),
         };
         let connection = store.connection(None)?;
@@ -86,8 +88,13 @@ impl SqliteStore {
         &self.place
     }
 
+    /// Where turns are waited for.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
     /// A connection to the file that is at the book's path now.
-    pub(crate) fn connection(&self, lock: Option<&Lock>) -> Result<BookConnection, StoreError> {
+    pub(crate) fn connection(&self, lock: Option<&Lock<'_>>) -> Result<BookConnection, StoreError> {
         let present = self.present()?;
         let last = {
             let mut connections = self.connections();
@@ -105,7 +112,7 @@ impl SqliteStore {
         self.open_new(lock)
     }
 
-    fn open_new(&self, lock: Option<&Lock>) -> Result<BookConnection, StoreError> {
+    fn open_new(&self, lock: Option<&Lock<'_>>) -> Result<BookConnection, StoreError> {
         if self.present()?.is_none() && self.options.create {
             match lock {
                 Some(lock) => creation::create_under(lock, &self.place)?,
@@ -141,10 +148,10 @@ impl SqliteStore {
     /// Its journal still is there, under the name that SQLite gives to the journal of whatever file
     /// is at the book's path: opened beside another file it would be written into that. So what is in
     /// it goes to where it belongs first, through a connection that has the former file open.
-    fn part_with_former(&self, lock: Option<&Lock>) -> Result<(), StoreError> {
+    fn part_with_former(&self, lock: Option<&Lock<'_>>) -> Result<(), StoreError> {
         let _own = match lock {
             Some(_) => None,
-            None => Some(Lock::take(&self.place, PATIENCE)?),
+            None => Some(self.turns.take(&self.place, PATIENCE)?),
         };
         let present = self.present()?;
         let mut connections = self.connections();
@@ -199,7 +206,7 @@ impl Store for SqliteStore {
     /// durability that the answer promises.
     fn find_commit(&self, commit: CommitId, after: Revision) -> Result<bool, StoreError> {
         let lock = match self.options.turns {
-            true => Some(Lock::take(&self.place, PATIENCE)?),
+            true => Some(self.turns.take(&self.place, PATIENCE)?),
             false => None,
         };
         self.part_with_former(lock.as_ref())?;

@@ -73,6 +73,24 @@ impl<'a> Bars<'a> {
         self.sets.iter().any(|set| set.contains(port))
     }
 
+    /// The first word, from that at `index` on, in which `ports` has one that is not barred.
+    ///
+    /// Looks at eight words at a time: the low end of a range is full mostly.
+    pub(super) fn first_open(&self, ports: &PortSet, index: usize) -> Option<usize> {
+        (index / 8..PortSet::WORDS / 8).find_map(|eight| {
+            let mut open = ports.words(eight);
+            for set in &self.sets {
+                let barred = set.words(eight);
+                for (open, barred) in open.iter_mut().zip(barred) {
+                    *open &= !barred;
+                }
+            }
+            let mut words = (eight * 8..).zip(open);
+            let (found, _) = words.find(|(at, open)| *at >= index && *open != 0)?;
+            Some(found)
+        })
+    }
+
     /// As of [`PortSet::word`].
     pub(super) fn word(&self, index: usize) -> u64 {
         self.sets.iter().fold(0, |word, set| word | set.word(index))

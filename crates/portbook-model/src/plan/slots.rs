@@ -19,6 +19,7 @@ pub(super) struct SlotSearch<'a> {
     in_use: BTreeSet<Port>,
 }
 
+#[derive(Clone)]
 struct RoleRange<'a> {
     role: &'a Role,
     range: PortRange,
@@ -54,11 +55,15 @@ impl<'a> SlotSearch<'a> {
     }
 
     fn lowest_outside(&mut self, barred: &Bars<'_>) -> Result<Option<Ports>, HostUnknown> {
-        let Some(lead) = self.ranges.first().map(|lead| lead.range) else {
+        let Some(RoleRange {
+            range: lead, ports, ..
+        }) = self.ranges.first().cloned()
+        else {
             return Ok(None);
         };
-        let words = |port: Port| usize::from(port.get()) / 64;
-        for index in words(lead.base())..=words(lead.max()) {
+        let mut next = 0;
+        while let Some(index) = barred.first_open(ports, next) {
+            next = index + 1;
             let mut open = self.open_slots(index, barred);
             while open != 0 {
                 let bit = open.trailing_zeros() as usize;
