@@ -7,8 +7,6 @@ const PAGE = 5000;
 /** What follows from changes is asked for this long after one, and not more often than every so long. */
 const SETTLED = 300;
 const AT_MOST_EVERY = 3000;
-/** When the server refuses to tell what came after a revision, everything is read anew after this. */
-const BEFORE_READING_AGAIN = 5000;
 /** What this host uses changes without an event. */
 const LOOK_AGAIN = 60000;
 /** Changes that say all of what becomes of their ports. */
@@ -33,8 +31,8 @@ export class Live extends EventTarget {
     this.api = api;
     this.stream = new Stream(api, {
       onState: (state) => this.#onState(state),
-      onEvent: (message) => this.#onEvent(message),
-      onRefused: () => setTimeout(() => this.load(), BEFORE_READING_AGAIN),
+      onChange: (record) => this.#onChange(record),
+      onMissed: () => this.load(),
     });
     this.waiting = [];
     this.derivedAt = 0;
@@ -127,13 +125,17 @@ export class Live extends EventTarget {
     const was = this.state;
     this.state = state;
     this.dispatch("state", state);
-    if (was === "away" && state === "live" && this.stats) this.derive();
+    if (was === "away" && state === "live" && this.stats) this.#catchUp();
   }
 
-  #onEvent(message) {
-    if (message.event === "reset") return void this.load();
-    const record = JSON.parse(message.data);
-    if (record.revision <= this.revision) return;
+  /** After an absence: the events tell what was missed, unless the book is an older one now. */
+  async #catchUp() {
+    const [latest] = await this.api.get("history", { last: 1 }).catch(() => []);
+    if ((latest?.revision ?? 0) < this.recent[0]?.revision) this.load();
+    else this.derive();
+  }
+
+  #onChange(record) {
     this.revision = record.revision;
     if (record.space !== this.stats.space) return;
     this.recent = [record, ...this.recent].slice(0, RECENT);

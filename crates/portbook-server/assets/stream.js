@@ -1,25 +1,27 @@
 // The events of the server, followed through silences and restarts.
 //
 // `EventSource` cannot send a token, so the stream is read with `fetch`; the format is that of the HTML
-// standard, section "Server-sent events".
+// standard, section "Server-sent events". Where no stream comes through, what is new is asked for.
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000;
 /** The server says something at least every few seconds; longer than this it is gone. */
 const LONGEST_SILENCE = 45000;
+/** How often what is new is asked for without a stream, and how much of it at once. */
+const ASK_EVERY = 2000;
+const AT_ONCE = 500;
+/** The status that says that what came after a revision is not told any more. */
+const GONE = 410;
 
 /**
- * Follows the events from a revision on.
+ * Follows the changes from a revision on.
  *
- * `onState("live" | "away")` tells how it stands, `onEvent({ id, event, data })` what comes, and
- * `onRefused(problem)` that the server will not tell what came after that revision.
+ * `onState("live" | "away")` tells how it stands, `onChange(record)` what happened, as the history
+ * records it, and `onMissed()` that more happened than is told, or that the book is an older one now.
  */
 export class Stream {
-  constructor(api, { onState, onEvent, onRefused }) {
-    this.api = api;
-    this.onState = onState;
-    this.onEvent = onEvent;
-    this.onRefused = onRefused;
+  constructor(api, { onState, onChange, onMissed }) {
+    Object.assign(this, { api, onState, onChange, onMissed });
   }
 
   /** Begins after `revision`; what was followed before is left. */
@@ -34,7 +36,8 @@ export class Stream {
         await this.#listen(stopped, () => (pause = FIRST_PAUSE));
       } catch (error) {
         if (stopped.signal.aborted) return;
-        if (error.status && error.status < 500) return this.onRefused(error);
+        if (error.status === GONE) return this.onMissed();
+        if (error.status < 500) return this.#askAgainAndAgain(stopped);
       }
       if (stopped.signal.aborted) return;
       this.onState("away");
@@ -64,11 +67,34 @@ export class Stream {
     try {
       for await (const message of messages(answer.body, heard)) {
         if (stopped.signal.aborted) return;
-        if (message.id) this.revision = Number(message.id);
-        this.onEvent(message);
+        this.#tell(JSON.parse(message.data));
       }
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  #tell(record) {
+    if (record.revision <= this.revision) return;
+    this.revision = record.revision;
+    this.onChange(record);
+  }
+
+  async #askAgainAndAgain(stopped) {
+    while (!stopped.signal.aborted) {
+      try {
+        const records = await this.api.get("history", { last: AT_ONCE });
+        if (stopped.signal.aborted) return;
+        const isNew = (record) => record.revision > this.revision;
+        const isBehind = (records.at(-1)?.revision ?? 0) < this.revision;
+        if (isBehind || (records.length === AT_ONCE && records.every(isNew))) return this.onMissed();
+        this.onState("live");
+        records.forEach((record) => this.#tell(record));
+      } catch {
+        if (stopped.signal.aborted) return;
+        this.onState("away");
+      }
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY));
     }
   }
 }

@@ -1,6 +1,6 @@
 //! How full a port space is, and what lies where on its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portbook_model::{
     Allocation, Policy, Pool, Port, PortRange, PortSet, Role, Slot, Space, SpaceBook,
@@ -147,12 +147,12 @@ fn free_slots(policy: &Policy, barred: &PortSet) -> usize {
         let Ok(number) = u16::try_from(number) else {
             break;
         };
-        let ports: PortSet = ranges
+        let ports: BTreeSet<Port> = ranges
             .iter()
             .filter_map(|range| range.at(Slot(number)))
             .collect();
-        if ports.count() == ranges.len() && ports.iter().all(|port| !barred.contains(port)) {
-            barred.union_with(&ports);
+        if ports.len() == ranges.len() && ports.iter().all(|port| !barred.contains(*port)) {
+            barred.extend(ports);
             free += 1;
         }
     }

@@ -8,7 +8,7 @@ import { gauge } from "./figures.js";
 
 const MODELS_AT_FIRST = 30;
 /** How far back the curve looks, in changes. */
-const CHANGES = 50000;
+const CHANGES = 20000;
 
 export class UseView {
   constructor(live, api, { onModel }) {
