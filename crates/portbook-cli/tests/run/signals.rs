@@ -5,13 +5,14 @@ use rustix::process::Signal;
 use crate::going::{Going, is_alive, wait_until};
 use crate::kit::Sandbox;
 
-/// Tells of each signal; ends with its standard input.
+/// Tells of each signal; ends with its standard input. A handler must not interrupt a `print` with one.
 const TELL: &str = "
+tell = lambda text: os.write(1, text.encode() + b'\\n')
 for name in 'HUP INT QUIT USR1 USR2 TERM WINCH CONT'.split():
-    signal.signal(getattr(signal, 'SIG' + name), lambda n, _: print(signal.Signals(n).name, flush=True))
-print('ready', flush=True)
+    signal.signal(getattr(signal, 'SIG' + name), lambda n, _: tell(signal.Signals(n).name))
+tell('ready')
 sys.stdin.read()
-print('end', flush=True)";
+tell('end')";
 
 #[test]
 fn each_reaches_the_command_once() {
