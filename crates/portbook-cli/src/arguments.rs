@@ -12,7 +12,7 @@ use portbook::model::{
 };
 use portbook::wire::Right;
 use portbook::{CleanupRequest, Flags, Share};
-use portbook_server::Address;
+use portbook_server::{Address, portserver};
 
 /// portbook gives every app its own ports, and keeps them.
 ///
@@ -637,6 +637,19 @@ pub(crate) struct Serve {
     /// The origin of a page elsewhere that may ask: https://example.org
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+    /// Where to give ports to programs that ask for PORTSERVER_ADDRESS: a path, or @NAME
+    ///
+    /// The protocol is that of Google's portpicker. A port is its process's until that process is gone.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) portserver: Option<portserver::Address>,
+    /// The ports that the portserver gives out, and no app gets
+    #[arg(
+        long,
+        value_name = "FIRST-LAST",
+        requires = "portserver",
+        default_value = "15000-24999"
+    )]
+    pub(crate) portserver_ports: PortStretch,
     /// Connections at once; further ones are told to come back later
     #[arg(long, value_name = "N", value_parser = parse_connections)]
     pub(crate) max_connections: Option<usize>,

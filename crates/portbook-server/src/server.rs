@@ -24,6 +24,7 @@ use crate::auth::{TokenFileError, Tokens};
 use crate::limits::Limits;
 use crate::listen::{Address, Listener, Peer, Stream};
 use crate::origin::Guard;
+use crate::portserver::{self, Portserver, PortserverError};
 use crate::routes;
 use crate::tls::{Tls, TlsError, TlsFiles};
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The origins of pages elsewhere that may ask this server.
     pub allowed_origins: Vec<String>,
+    /// The portserver, where one is wanted.
+    pub portserver: Option<portserver::Settings>,
     /// How much anybody may ask for.
     pub limits: Limits,
 }
@@ -69,11 +72,15 @@ pub enum ServeError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The portserver cannot be started.
+    #[error(transparent)]
+    Portserver(#[from] PortserverError),
 }
 
 /// A server that listens and answers nothing yet.
 pub struct Server {
     listeners: Vec<Listener>,
+    portserver: Option<Portserver>,
     tls: Option<Tls>,
     router: Router,
     limits: Limits,
@@ -121,11 +128,16 @@ impl Server {
             &settings.allowed_hosts,
             &settings.allowed_origins,
         );
+        let portserver = settings
+            .portserver
+            .map(|wanted| Portserver::open(&wanted, service.clone()))
+            .transpose()?;
         let (stop, stopping) = watch::channel(false);
         let limits = settings.limits;
         let app = App::new(service, limits.clone(), tokens, guard, stopping);
         Ok(Self {
             listeners,
+            portserver,
             tls,
             router: routes::router(Arc::new(app)),
             limits,
@@ -140,6 +152,12 @@ impl Server {
         listeners.map(|listener| listener.url(is_tls)).collect()
     }
 
+    /// Where its portserver listens, as `PORTSERVER_ADDRESS` takes it.
+    pub fn portserver_address(&self) -> Option<String> {
+        let portserver = self.portserver.as_ref();
+        portserver.map(|portserver| portserver.address().to_string())
+    }
+
     /// Answers until `stop` is there; then takes nothing more, finishes what it took, and returns
     /// whether all of that was finished in time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
@@ -151,11 +169,16 @@ impl Server {
             room: room.clone(),
             stopping: self.stop.subscribe(),
         });
-        let accepting: Vec<_> = self
+        let mut accepting: Vec<_> = self
             .listeners
             .into_iter()
             .map(|listener| tokio::spawn(accept(listener, door.clone())))
             .collect();
+        if let Some(portserver) = self.portserver {
+            let mut stopping = self.stop.subscribe();
+            let stop = async move { told_to_stop(&mut stopping).await };
+            accepting.push(tokio::spawn(portserver.run(stop)));
+        }
         stop.await;
         info!("stopping: what was accepted is finished");
         self.stop.send_replace(true);

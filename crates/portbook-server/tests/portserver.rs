@@ -7,7 +7,6 @@ use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use portbook::model::{AllocationRequest, AppKey, Model, Port, PortStretch};
@@ -26,7 +25,7 @@ fn stretch(number: i64, length: i64) -> PortStretch {
 struct Served {
     folder: TempDir,
     settings: Settings,
-    service: Arc<PortAllocationService>,
+    service: PortAllocationService,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,7 +34,7 @@ impl Served {
     fn start(ports: PortStretch) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Path(folder.path().join("portserver"));
-        let service = Arc::new(service(folder.path()));
+        let service = service(folder.path());
         let settings = Settings {
             address,
             ports,
@@ -203,7 +202,7 @@ fn no_app_gets_a_port_of_the_pool_and_no_process_one_of_an_app() {
     let mut served = Served::start(stretch(4, 1));
     served.pause();
     served.folder = folder;
-    served.service = Arc::new(early);
+    served.service = early;
     served.settings.ports = ports;
     served.resume();
     let sleeper = Sleeper::start();

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use portbook::PortAllocationService;
+use portbook_server::portserver::{self, runtime_folder};
 use portbook_server::{Address, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,10 +51,24 @@ fn settings(arguments: &Serve) -> Result<Settings, Complaint> {
         allowed_origins: arguments.allow_origin.clone(),
         ..Settings::default()
     };
+    settings.portserver = portserver(arguments)?;
     if let Some(most) = arguments.max_connections {
         settings.limits.connections = most;
     }
     Ok(settings)
+}
+
+fn portserver(arguments: &Serve) -> Result<Option<portserver::Settings>, Complaint> {
+    let Some(address) = arguments.portserver.clone() else {
+        return Ok(None);
+    };
+    let folder =
+        runtime_folder().map_err(|error| cannot("keep the portserver's leases", &error))?;
+    Ok(Some(portserver::Settings {
+        address,
+        ports: arguments.portserver_ports,
+        runtime_folder: folder,
+    }))
 }
 
 fn runtime(settings: &Settings) -> io::Result<Runtime> {
@@ -92,12 +107,18 @@ fn stop() -> io::Result<impl Future<Output = ()>> {
 
 fn announce(server: &Server, output: &Output) -> io::Result<()> {
     let addresses = server.addresses();
+    let portserver = server.portserver_address();
     if output.is_json() {
-        return output.answer_json(&serde_json::json!({ "listening": addresses }));
+        let mut answer = serde_json::json!({ "listening": addresses });
+        if let Some(address) = portserver {
+            answer["portserver"] = address.into();
+        }
+        return output.answer_json(&answer);
     }
     let lines: Vec<String> = addresses
         .iter()
         .map(|address| format!("listening at {address}"))
+        .chain(portserver.map(|address| format!("portserver at {address}")))
         .collect();
     output.answer(&lines.join("\n"))
 }

@@ -15,9 +15,10 @@
 //! | where does it listen | `address.rs` |
 //! | what does a client say | `protocol.rs` |
 //! | who has which port, and who gets which next | `leases.rs` |
-//! | what survives the server | `ledger.rs` |
+//! | what survives the server, in which folder | `ledger.rs`, `folder.rs` |
 
 mod address;
+mod folder;
 mod leases;
 mod ledger;
 mod protocol;
@@ -36,6 +37,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 pub use address::{Address, InvalidAddress};
+pub use folder::runtime_folder;
 use leases::Leases;
 use ledger::Ledger;
 
@@ -108,7 +110,7 @@ pub struct Portserver {
 
 /// What all clients share.
 struct Desk {
-    service: Arc<PortAllocationService>,
+    service: PortAllocationService,
     leases: Mutex<Leases>,
     tally: Arc<Tally>,
 }
@@ -117,7 +119,7 @@ impl Portserver {
     /// Reserves the pool from every app, takes up the leases that still run, and listens.
     pub fn open(
         settings: &Settings,
-        service: Arc<PortAllocationService>,
+        service: PortAllocationService,
     ) -> Result<Self, PortserverError> {
         let ledger = Ledger::open(&settings.runtime_folder, settings.ports)?;
         service.add_pool(pool(settings.ports)?)?;
@@ -134,6 +136,11 @@ impl Portserver {
             }),
             clients: Arc::new(Semaphore::new(MOST_CLIENTS)),
         })
+    }
+
+    /// Where clients find it.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// What it has done so far.

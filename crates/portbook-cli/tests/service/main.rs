@@ -1,0 +1,13 @@
+//! What `portbook serve` promises to whatever runs it, and to programs that speak another protocol.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a helper of a test cannot have fails the test"
+)]
+
+#[path = "../cli/kit.rs"]
+#[allow(dead_code, reason = "the other tests of the command need more of it")]
+mod kit;
+mod portpicker;
+mod serving;
