@@ -1,6 +1,7 @@
 // Speaking to the server. Nothing else in the page makes requests.
 
 const ROOT = "/api/v1/";
+const READY = "/ready";
 const TOKEN = "portbook-token";
 
 /** What the server answered instead of what was asked for: RFC 9457, with the command's hint. */
@@ -63,6 +64,13 @@ export class Api {
     return this.#json("DELETE", path, query);
   }
 
+  /** At which revision the whole book is, whatever the space. */
+  async revision() {
+    const answer = await this.#send("GET", READY, {}, {});
+    const { revision } = await answer.json();
+    return revision;
+  }
+
   /** The answer itself, which may still be on its way. */
   open(path, { query, headers, signal }) {
     return this.#send("GET", path, query, { headers, signal });
@@ -109,6 +117,7 @@ export class Api {
   }
 
   #address(path, query = {}) {
+    if (path === READY) return new URL(path, location.origin);
     const address = new URL(ROOT + path, location.origin);
     const all = { space: this.space, ...query };
     for (const [name, value] of Object.entries(all)) {

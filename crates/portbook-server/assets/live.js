@@ -66,15 +66,17 @@ export class Live extends EventTarget {
   }
 
   async #read() {
+    // First, so that the events tell whatever happens while the rest is read.
+    const revision = await this.api.revision();
     const recent = await this.api.get("history", { last: RECENT });
     const apps = await this.api.list("allocations", PAGE);
     const [line, derived] = await Promise.all([this.api.get("ports"), this.#readDerived()]);
-    return { recent, apps, line, derived };
+    return { revision, recent, apps, line, derived };
   }
 
-  #take({ recent, apps, line, derived }) {
+  #take({ revision, recent, apps, line, derived }) {
     this.recent = recent.reverse();
-    this.revision = this.recent[0]?.revision ?? 0;
+    this.revision = revision;
     this.book.setApps(apps);
     this.book.setLine(line);
     this.#takeDerived(derived);
@@ -130,15 +132,18 @@ export class Live extends EventTarget {
 
   /** After an absence: the events tell what was missed, unless the book is an older one now. */
   async #catchUp() {
-    const [latest] = await this.api.get("history", { last: 1 }).catch(() => []);
-    if ((latest?.revision ?? 0) < this.recent[0]?.revision) this.load();
+    const revision = await this.api.revision().catch(() => 0);
+    if (revision < this.revision) this.load();
     else this.derive();
   }
 
   #onChange(record) {
     this.revision = record.revision;
     if (record.space !== this.stats.space) return;
-    this.recent = [record, ...this.recent].slice(0, RECENT);
+    // What was read may be younger than the revision that the events begin at.
+    if (record.revision > (this.recent[0]?.revision ?? 0)) {
+      this.recent = [record, ...this.recent].slice(0, RECENT);
+    }
     this.waiting.push(record);
     // A commit of hundreds of changes is one picture.
     this.frame ??= requestAnimationFrame(() => this.#applyWaiting());

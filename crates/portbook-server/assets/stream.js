@@ -83,13 +83,16 @@ export class Stream {
   async #askAgainAndAgain(stopped) {
     while (!stopped.signal.aborted) {
       try {
-        const records = await this.api.get("history", { last: AT_ONCE });
+        const head = await this.api.revision();
+        const isNews = head > this.revision;
+        const records = isNews ? await this.api.get("history", { last: AT_ONCE }) : [];
         if (stopped.signal.aborted) return;
         const isNew = (record) => record.revision > this.revision;
-        const isBehind = (records.at(-1)?.revision ?? 0) < this.revision;
-        if (isBehind || (records.length === AT_ONCE && records.every(isNew))) return this.onMissed();
+        const areTooMany = records.length === AT_ONCE && records.every(isNew);
+        if (head < this.revision || areTooMany) return this.onMissed();
         this.onState("live");
         records.forEach((record) => this.#tell(record));
+        this.revision = Math.max(this.revision, head);
       } catch {
         if (stopped.signal.aborted) return;
         this.onState("away");

@@ -54,6 +54,16 @@ test("where no stream comes through, changes are seen all the same", async () =>
   await closeFaultless(page);
 });
 
+test("a space that was empty is followed, and no other one is seen in it", async () => {
+  const page = await openPage(browser, await book.serve(), { path: "/?space=lab" });
+  assert.equal(await backends(page), "0");
+  await book.run("allocate", "elsewhere", "1-3");
+  await book.run("allocate", "here", "1-2", "--space", "lab");
+  await eventually(() => backends(page), (text) => text === "2", "its apps are there");
+  assert.doesNotMatch(await page.locator("#panel").innerText(), /elsewhere/);
+  await closeFaultless(page);
+});
+
 test("an app gets its ports from the page, with the keys alone", async () => {
   const page = await openPage(browser, await book.serve());
   await page.locator("#allocate").focus();
