@@ -7,7 +7,7 @@
 //!
 //! These ports are from a pool of their own, which the book reserves from every app. The leases themselves
 //! are no matter of the book: they end with a process or with the boot of the machine, and come by the
-//! thousand where tests run. They are kept beside the sockets of the machine ([`ledger`]), so that a server
+//! thousand where tests run. They are kept beside the sockets of the machine (`ledger`), so that a server
 //! that is started anew takes nothing from those that still run.
 //!
 //! | question | file |
