@@ -643,12 +643,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) portserver: Option<portserver::Address>,
     /// The ports that the portserver gives out, and no app gets
-    #[arg(
-        long,
-        value_name = "FIRST-LAST",
-        requires = "portserver",
-        default_value = "15000-24999"
-    )]
+    #[arg(long, value_name = "FIRST-LAST", default_value = "15000-24999")]
     pub(crate) portserver_ports: PortStretch,
     /// Connections at once; further ones are told to come back later
     #[arg(long, value_name = "N", value_parser = parse_connections)]

@@ -291,7 +291,9 @@ impl Complaint {
     pub(crate) fn of_server(error: &ServeError) -> Self {
         Self {
             exit_status: match error {
-                ServeError::Listen { .. } | ServeError::Portserver(_) => 5,
+                ServeError::Listen { .. }
+                | ServeError::Inherited(_)
+                | ServeError::Portserver(_) => 5,
                 _ => 2,
             },
             ..Self::no("server", error.to_string())

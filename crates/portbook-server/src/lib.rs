@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | what can be asked | `routes/`, a file a resource; `openapi` describes it |
 //! | who may ask | `auth/`, and from which pages: `origin` |
-//! | where does it listen, with which limits | `listen`, `tls`, `limits`, put together in `server` |
+//! | where does it listen, with which limits | `listen`, `activation`, `tls`, `limits`, put together in `server` |
+//! | what is the service manager told | `supervisor` |
 //! | what is told when something goes wrong | `problem` |
 //! | what if an answer got lost | `calls` |
 
+mod activation;
 mod app;
 mod auth;
 mod calls;
@@ -21,8 +23,10 @@ pub mod portserver;
 mod problem;
 mod routes;
 mod server;
+mod supervisor;
 mod tls;
 
+pub use activation::Inherited;
 pub use auth::{NewToken, TokenFileError};
 pub use limits::Limits;
 pub use listen::{Address, InvalidAddress};

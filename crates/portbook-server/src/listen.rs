@@ -16,6 +16,8 @@ use rustix::net::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::activation::Socket;
+
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 /// A socket is its owner's alone, as the book's file is.
@@ -75,8 +77,15 @@ pub(crate) enum Peer {
 /// Something that accepts connections.
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    /// The socket's file goes with the listener.
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file that a unix socket is found by.
+pub(crate) enum SocketFile {
+    /// It goes with the listener.
+    Own(PathBuf),
+    /// It is whoever's who handed the socket over.
+    Lent(PathBuf),
 }
 
 /// One accepted connection.
@@ -99,7 +108,30 @@ impl Listener {
                 }
                 Ok(listeners)
             }
-            Address::Unix(path) => Ok(vec![Self::Unix(bind_unix(path)?, path.clone())]),
+            Address::Unix(path) => {
+                let file = SocketFile::Own(path.clone());
+                Ok(vec![Self::Unix(bind_unix(path)?, file)])
+            }
+        }
+    }
+
+    /// Takes over a socket that listens already.
+    pub(crate) fn inherit(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                Ok(Self::Tcp(TcpListener::from_std(listener)?, address))
+            }
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().ok_or_else(|| {
+                    io::Error::other("a unix socket for requests has to have a path")
+                })?;
+                let file = SocketFile::Lent(path.to_owned());
+                Ok(Self::Unix(UnixListener::from_std(listener)?, file))
+            }
         }
     }
 
@@ -108,7 +140,9 @@ impl Listener {
         let scheme = if is_tls { "https" } else { "http" };
         match self {
             Self::Tcp(_, address) => format!("{scheme}://{address}"),
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Self::Unix(_, SocketFile::Own(path) | SocketFile::Lent(path)) => {
+                format!("unix:{}", path.display())
+            }
         }
     }
 
@@ -147,7 +181,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, SocketFile::Own(path)) = self {
             // Whoever finds it left over replaces it.
             let _ = fs::remove_file(path);
         }

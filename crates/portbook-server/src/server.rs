@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
+use crate::activation::Inherited;
 use crate::app::App;
 use crate::auth::{TokenFileError, Tokens};
 use crate::limits::Limits;
@@ -26,6 +27,7 @@ use crate::listen::{Address, Listener, Peer, Stream};
 use crate::origin::Guard;
 use crate::portserver::{self, Portserver, PortserverError};
 use crate::routes;
+use crate::supervisor;
 use crate::tls::{Tls, TlsError, TlsFiles};
 
 /// What a server is told.
@@ -58,6 +60,9 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A socket that was handed over cannot be used.
+    #[error("a socket that was handed over cannot be used: {0}")]
+    Inherited(std::io::Error),
     /// Others could reach the server, and nothing says who may.
     #[error(
         "{0} can be reached from other machines, and nothing says who may ask: name the tokens with --token-file, or listen at 127.0.0.1"
@@ -88,9 +93,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens wherever the settings say.
+    /// Listens wherever the settings say; where sockets were handed over for that, at those instead.
     pub async fn bind(
         settings: Settings,
+        inherited: Inherited,
         service: PortAllocationService,
     ) -> Result<Self, ServeError> {
         if service.is_remote() {
@@ -102,8 +108,12 @@ impl Server {
             .map(Tokens::open)
             .transpose()?;
         let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
-        let mut listeners = Vec::new();
-        for address in &settings.listen {
+        let listeners = inherited.sockets.into_iter().map(Listener::inherit);
+        let mut listeners: Vec<Listener> = listeners
+            .collect::<Result<_, _>>()
+            .map_err(ServeError::Inherited)?;
+        let is_to_bind = listeners.is_empty();
+        for address in settings.listen.iter().filter(|_| is_to_bind) {
             let bound = Listener::bind(address).await;
             listeners.extend(bound.map_err(|source| ServeError::Listen {
                 address: address.clone(),
@@ -130,7 +140,7 @@ impl Server {
         );
         let portserver = settings
             .portserver
-            .map(|wanted| Portserver::open(&wanted, service.clone()))
+            .map(|wanted| Portserver::open(&wanted, inherited.portserver, service.clone()))
             .transpose()?;
         let (stop, stopping) = watch::channel(false);
         let limits = settings.limits;
@@ -179,7 +189,10 @@ impl Server {
             let stop = async move { told_to_stop(&mut stopping).await };
             accepting.push(tokio::spawn(portserver.run(stop)));
         }
+        supervisor::is_ready();
+        let living = tokio::spawn(supervisor::keeps_living());
         stop.await;
+        supervisor::stops();
         info!("stopping: what was accepted is finished");
         self.stop.send_replace(true);
         for task in accepting {
@@ -189,6 +202,7 @@ impl Server {
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         let finished = tokio::time::timeout(self.limits.farewell, room.acquire_many(all));
         let in_time = finished.await.is_ok();
+        living.abort();
         if !in_time {
             warn!("some requests were not finished in time");
         }

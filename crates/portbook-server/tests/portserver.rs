@@ -62,7 +62,7 @@ impl Served {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let server = Portserver::open(&settings, service).unwrap();
+                let server = Portserver::open(&settings, None, service).unwrap();
                 ready.send(()).unwrap();
                 server
                     .run(async {
@@ -247,13 +247,13 @@ fn a_second_server_is_told_that_there_is_one() {
         .build()
         .unwrap();
     let _entered = runtime.enter();
-    let second = Portserver::open(&served.settings, served.service.clone());
+    let second = Portserver::open(&served.settings, None, served.service.clone());
     assert!(matches!(second, Err(PortserverError::Served(_))));
     let elsewhere = Settings {
         runtime_folder: served.folder.path().join("elsewhere"),
         ..served.settings.clone()
     };
-    let third = Portserver::open(&elsewhere, served.service.clone());
+    let third = Portserver::open(&elsewhere, None, served.service.clone());
     assert!(matches!(third, Err(PortserverError::Occupied(_))));
     assert!(
         served.lease(&Sleeper::start()).is_some(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use portbook::PortAllocationService;
 use portbook_server::portserver::{self, runtime_folder};
-use portbook_server::{Address, Server, Settings, TlsFiles};
+use portbook_server::{Address, Inherited, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -19,11 +19,13 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:7678";
 
 pub(crate) fn run(arguments: &Serve, service: PortAllocationService, output: &Output) -> Ending {
     log(arguments);
-    let settings = settings(arguments)?;
+    let inherited =
+        Inherited::take().map_err(|error| cannot("use a socket that was handed over", &error))?;
+    let settings = settings(arguments, &inherited)?;
     let runtime = runtime(&settings).map_err(|error| cannot("be started", &error))?;
     let in_time = runtime.block_on(async {
         let stop = stop().map_err(|error| cannot("listen to signals", &error))?;
-        let server = Server::bind(settings, service).await;
+        let server = Server::bind(settings, inherited, service).await;
         let server = server.map_err(|error| Complaint::of_server(&error))?;
         announce(&server, output)?;
         Ok::<_, Complaint>(server.run(stop).await)
@@ -36,7 +38,7 @@ pub(crate) fn run(arguments: &Serve, service: PortAllocationService, output: &Ou
     })
 }
 
-fn settings(arguments: &Serve) -> Result<Settings, Complaint> {
+fn settings(arguments: &Serve, inherited: &Inherited) -> Result<Settings, Complaint> {
     let mut listen = arguments.listen.clone();
     if listen.is_empty() {
         let default = DEFAULT_ADDRESS.parse::<Address>();
@@ -51,15 +53,19 @@ fn settings(arguments: &Serve) -> Result<Settings, Complaint> {
         allowed_origins: arguments.allow_origin.clone(),
         ..Settings::default()
     };
-    settings.portserver = portserver(arguments)?;
+    settings.portserver = portserver(arguments, inherited)?;
     if let Some(most) = arguments.max_connections {
         settings.limits.connections = most;
     }
     Ok(settings)
 }
 
-fn portserver(arguments: &Serve) -> Result<Option<portserver::Settings>, Complaint> {
-    let Some(address) = arguments.portserver.clone() else {
+fn portserver(
+    arguments: &Serve,
+    inherited: &Inherited,
+) -> Result<Option<portserver::Settings>, Complaint> {
+    let address = inherited.portserver_address();
+    let Some(address) = address.or_else(|| arguments.portserver.clone()) else {
         return Ok(None);
     };
     let folder =

@@ -11,3 +11,5 @@
 mod kit;
 mod portpicker;
 mod serving;
+mod stopping;
+mod systemd;

@@ -60,6 +60,11 @@ impl Serving {
         self.signal(Signal::TERM);
         self.child.wait().unwrap()
     }
+
+    /// Waits until it has stopped.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
 }
 
 impl Drop for Serving {

@@ -64,11 +64,21 @@ impl Address {
         tokio::net::UnixListener::from_std(listener).map_err(failed)
     }
 
-    /// Takes the file away that the listener was found by.
-    pub(super) fn remove(&self) {
-        if let Address::Path(path) = self {
-            // It may be gone already, which is as good.
-            let _ = std::fs::remove_file(path);
+    /// Where a socket is found that listens already.
+    pub(crate) fn of(listener: &UnixListener) -> io::Result<Self> {
+        let bound = listener.local_addr()?;
+        if let Some(path) = bound.as_pathname() {
+            return Ok(Address::Path(path.to_owned()));
+        }
+        let name = abstract_name(&bound).map(Address::Abstract);
+        name.ok_or_else(|| io::Error::other("it has no name that a client could write"))
+    }
+
+    /// The file that clients find the listener by.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Address::Path(path) => Some(path.clone()),
+            Address::Abstract(_) => None,
         }
     }
 
@@ -102,4 +112,16 @@ impl Address {
             Address::Abstract(_) => Err(ErrorKind::Unsupported.into()),
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_name(address: &SocketAddr) -> Option<String> {
+    use std::os::linux::net::SocketAddrExt;
+    let name = address.as_abstract_name()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn abstract_name(_: &SocketAddr) -> Option<String> {
+    None
 }

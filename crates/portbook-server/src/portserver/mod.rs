@@ -24,6 +24,7 @@ mod ledger;
 mod protocol;
 
 use std::io;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,6 +105,8 @@ pub struct Tally {
 pub struct Portserver {
     listener: UnixListener,
     address: Address,
+    /// The socket's file, where it goes with the server.
+    file: Option<PathBuf>,
     desk: Arc<Desk>,
     clients: Arc<Semaphore>,
 }
@@ -116,19 +119,29 @@ struct Desk {
 }
 
 impl Portserver {
-    /// Reserves the pool from every app, takes up the leases that still run, and listens.
+    /// Reserves the pool from every app, takes up the leases that still run, and listens: at the
+    /// settings' address, or with the socket that listens there already.
     pub fn open(
         settings: &Settings,
+        inherited: Option<StdUnixListener>,
         service: PortAllocationService,
     ) -> Result<Self, PortserverError> {
+        let failed = |source| PortserverError::Listen {
+            address: settings.address.clone(),
+            source,
+        };
         let ledger = Ledger::open(&settings.runtime_folder, settings.ports)?;
         service.add_pool(pool(settings.ports)?)?;
-        let listener = settings.address.listen()?;
+        let (listener, file) = match inherited {
+            Some(listener) => (take_over(listener).map_err(failed)?, None),
+            None => (settings.address.listen()?, settings.address.file()),
+        };
         let leases = Leases::new(settings.ports, ledger);
         info!(address = %settings.address, ports = %settings.ports, taken_up = leases.running(), "portserver listens");
         Ok(Self {
             listener,
             address: settings.address.clone(),
+            file,
             desk: Arc::new(Desk {
                 service,
                 leases: Mutex::new(leases),
@@ -174,7 +187,10 @@ impl Portserver {
                 }
             }
         }
-        self.address.remove();
+        if let Some(file) = &self.file {
+            // It may be gone already, which is as good.
+            let _ = std::fs::remove_file(file);
+        }
         let everybody = u32::try_from(MOST_CLIENTS).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(PATIENCE, self.clients.acquire_many(everybody)).await;
     }
@@ -239,6 +255,11 @@ enum Undecided {
     Host(#[from] HostUnknown),
     #[error(transparent)]
     Ledger(#[from] io::Error),
+}
+
+fn take_over(listener: StdUnixListener) -> io::Result<UnixListener> {
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 /// The pool as the book has it: for no app.
