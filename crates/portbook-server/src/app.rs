@@ -7,7 +7,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::auth::{Caller, Tokens};
 use crate::calls::Answers;
+use crate::events::Events;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::origin::Guard;
 use crate::problem::Problem;
 
@@ -21,6 +23,10 @@ pub(crate) struct App {
     pub(crate) answers: Answers,
     /// Says `true` once the server is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) events: Events,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Room for those who follow the events.
+    pub(crate) streams: Arc<Semaphore>,
     changes: Arc<Semaphore>,
     questions: Arc<Semaphore>,
 }
@@ -34,6 +40,9 @@ impl App {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
+            events: Events::of(service.clone(), stopping.clone()),
+            metrics: Arc::new(Metrics::of(&service)),
+            streams: Arc::new(Semaphore::new(limits.streams)),
             service,
             tokens,
             guard,
@@ -50,12 +59,26 @@ impl App {
         self.service.on_behalf_of(caller.actor(None))
     }
 
-    /// Has a change made: it waits in the writer's queue, on a thread of its own.
+    /// Has a change made: it waits in the writer's queue, on a thread of its own. Where the caller goes
+    /// before its turn has come, nothing is planned for it.
+    pub(crate) async fn change_for<T: Send + 'static>(
+        &self,
+        service: PortAllocationService,
+        work: impl FnOnce(&PortAllocationService) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let waits = Arc::new(());
+        let service = service.as_long_as(&waits);
+        self.change(move || work(&service)).await
+    }
+
+    /// Has a change made that is made whoever waits for it.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.on_a_thread(&self.changes, work).await
+        let done = self.on_a_thread(&self.changes, work).await;
+        self.events.wake();
+        done
     }
 
     /// Has a question about the whole book answered, on a thread of its own.

@@ -8,15 +8,20 @@
 //! | what is the service manager told | `supervisor` |
 //! | what is told when something goes wrong | `problem` |
 //! | what if an answer got lost | `calls` |
+//! | how do others hear of changes | `events` |
+//! | how is it doing | `metrics` |
 
 mod activation;
 mod app;
 mod auth;
 mod calls;
 pub mod dashboard;
+mod docs;
+mod events;
 mod extract;
 mod limits;
 mod listen;
+mod metrics;
 mod openapi;
 mod origin;
 pub mod portserver;

@@ -7,6 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement};
 use utoipa::{IntoResponses, OpenApi as _};
 
+use crate::docs;
 use crate::problem::Problem;
 
 /// What any question may be answered with besides its own answers.
@@ -96,12 +97,29 @@ pub(crate) fn base() -> OpenApi {
     document
 }
 
-/// The document as JSON.
+/// The document as JSON, and as a page.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
     let text = document.to_pretty_json().unwrap_or_default();
-    let kind = HeaderValue::from_static("application/json");
-    Router::new().route(
-        "/openapi.json",
-        get(async move || ([(header::CONTENT_TYPE, kind)], text)),
-    )
+    let page = docs::page(&serde_json::from_str(&text).unwrap_or_default());
+    let json = HeaderValue::from_static("application/json");
+    let html = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(docs::POLICY),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+    ];
+    Router::new()
+        .route(
+            "/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, json)], text)),
+        )
+        .route("/docs", get(async move || (html, page)))
 }

@@ -69,7 +69,7 @@ impl Problem {
             Failure::Input,
             "there is nothing at this path",
         )
-        .with_hint("/openapi.json lists what can be asked")
+        .with_hint("/docs lists what can be asked")
     }
 
     /// There is something at that path, but not by that method.

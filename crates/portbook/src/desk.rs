@@ -6,6 +6,7 @@
 //! of pre-configured ports there promises.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
@@ -19,6 +20,7 @@ use crate::Error;
 use crate::check::Conflict;
 use crate::repair::RepairIntent;
 use crate::usage::{PortLine, Stats};
+use crate::watching::{Waits, Watcher};
 
 /// The answers to one request's asks, in order.
 pub(crate) type Answers = Vec<Result<Outcome, Refusal>>;
@@ -32,6 +34,8 @@ pub(crate) struct Scope {
     pub(crate) by: Actor,
     /// Whether the host may be looked at, where the answering side looks at one at all.
     pub(crate) checks_host: bool,
+    /// Whether somebody still waits for the answer.
+    pub(crate) waits: Waits,
 }
 
 /// Whether a check looks at the host.
@@ -91,6 +95,9 @@ pub(crate) trait Desk: Send + Sync {
 
     /// The rules that ports are given out by, where they are known here.
     fn policy(&self) -> Option<&Policy>;
+
+    /// Has somebody count what the writer does; the first who comes stays.
+    fn watch(&self, watcher: Arc<dyn Watcher>);
 
     /// Has the asks carried out together, in one commit, and returns once that is durable.
     fn submit(&self, scope: &Scope, asks: Vec<Ask>) -> Result<Answers, Error>;

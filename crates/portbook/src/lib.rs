@@ -29,6 +29,7 @@ mod stores;
 mod truths;
 mod usage;
 mod validate;
+mod watching;
 pub mod wire;
 mod writer;
 
@@ -66,6 +67,7 @@ pub use truths::{
 };
 pub use usage::{ModelUse, PoolUse, PortLine, PortState, RangeStats, Stats, Stretch};
 pub use validate::{UnreadFile, Validated};
+pub use watching::Watcher;
 pub use {
     portbook_apps as apps, portbook_engine as engine, portbook_host as host,
     portbook_model as model,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
@@ -20,6 +20,7 @@ use crate::ownership::{Whose, apps_that_answer, port_uses};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
+use crate::watching::Watcher;
 use crate::writer::{MOST_LOSSES, Writer};
 
 /// This process's own desk.
@@ -109,8 +110,12 @@ impl Desk for LocalDesk {
         Some(self.rules().policy())
     }
 
+    fn watch(&self, watcher: Arc<dyn Watcher>) {
+        self.writer.watch(watcher);
+    }
+
     fn submit(&self, scope: &Scope, asks: Vec<Ask>) -> Result<Answers, Error> {
-        let answers = self.writer.submit(commands(scope, asks))?;
+        let answers = self.writer.submit(commands(scope, asks), &scope.waits)?;
         for answer in &answers {
             if let Ok(Outcome::Allocated(grants)) = answer {
                 self.acquainted.note(grants);

@@ -26,6 +26,7 @@ use crate::remote::{RemoteDesk, ServerAddress};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
+use crate::watching::{Waits, Watcher};
 use crate::{Error, PortPair, open};
 
 /// Gives every app its own ports, and keeps them: all that the command, the server and the bindings
@@ -99,6 +100,7 @@ impl PortAllocationService {
                 space: configuration.space.value.clone(),
                 by: actor().into(),
                 checks_host: configuration.host_check.value,
+                waits: Waits::default(),
             },
             promises: promises.map(|file| Arc::new(PromiseSource::new(file.value.clone()))),
             book: open::sqlite_path(&configuration.store.value).ok(),
@@ -122,6 +124,19 @@ impl PortAllocationService {
         let mut other = self.clone();
         other.scope.by = by;
         other
+    }
+
+    /// The same service for a caller who may go: nothing is planned for it once nobody has `held` any
+    /// more, and [`Error::CallerGone`] is the answer.
+    pub fn as_long_as(&self, held: &Arc<()>) -> Self {
+        let mut other = self.clone();
+        other.scope.waits = Waits::as_long_as(held);
+        other
+    }
+
+    /// Has somebody count what the book's writer does here; the first who comes stays.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) {
+        self.desk.watch(watcher);
     }
 
     /// The same service without a look at which ports the host uses.

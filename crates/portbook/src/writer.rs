@@ -10,8 +10,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use portbook_model::{
     Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Revision, Timestamp, plan,
@@ -22,6 +22,7 @@ use crate::Error;
 use crate::desk::Answers;
 use crate::queue::{Full, Queue};
 use crate::rules::Rules;
+use crate::watching::{Waits, Watcher};
 
 /// How many requests share a commit at most.
 const MOST_REQUESTS: usize = 64;
@@ -42,8 +43,16 @@ type Ending = Result<Answers, Arc<Error>>;
 pub(crate) struct Writer {
     store: Box<dyn Store>,
     rules: Rules,
-    queue: Queue<Vec<Command>, Ending>,
+    queue: Queue<Request, Ending>,
     memory: Mutex<Memory>,
+    watcher: OnceLock<Arc<dyn Watcher>>,
+}
+
+/// What a caller wants, since when, and whether it still waits.
+struct Request {
+    commands: Vec<Command>,
+    since: Instant,
+    waits: Waits,
 }
 
 /// What the writer keeps between commits.
@@ -63,7 +72,13 @@ impl Writer {
             rules,
             queue: Queue::new(MOST_REQUESTS, MOST_WAITING),
             memory: Mutex::default(),
+            watcher: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
+        // Whoever came first goes on counting.
+        let _ = self.watcher.set(watcher);
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -76,14 +91,19 @@ impl Writer {
 
     /// Has the commands carried out, together in one commit with those of whoever else waits, and
     /// returns once that commit is durable.
-    pub(crate) fn submit(&self, commands: Vec<Command>) -> Result<Answers, Error> {
+    pub(crate) fn submit(&self, commands: Vec<Command>, waits: &Waits) -> Result<Answers, Error> {
         let broken_off = || {
             Err(Arc::new(Error::Internal(
                 "the planning of a change broke off".to_owned(),
             )))
         };
         let lead = |requests| self.lead(requests);
-        match self.queue.submit(commands, lead, broken_off) {
+        let request = Request {
+            commands,
+            since: Instant::now(),
+            waits: waits.clone(),
+        };
+        match self.queue.submit(request, lead, broken_off) {
             Ok(Some(Ok(answers))) => Ok(answers),
             Ok(Some(Err(error))) => Err(Error::Shared(error)),
             Ok(None) => Err(Error::Internal("a request got lost".to_owned())),
@@ -99,21 +119,33 @@ impl Writer {
         Ok(self.plan(&mut *reading, &mut book, commands, now)?.answers)
     }
 
-    /// Carries a round's requests out, all of them together.
-    fn lead(&self, requests: Vec<Vec<Command>>) -> Vec<Ending> {
-        let lengths: Vec<usize> = requests.iter().map(Vec::len).collect();
-        let commands: Vec<Command> = requests.into_iter().flatten().collect();
-        match self.carry_out_despite_losses(&commands) {
-            Ok(answers) => {
-                let mut answers = answers.into_iter();
-                let own = |length| Ok(answers.by_ref().take(length).collect());
-                lengths.into_iter().map(own).collect()
+    /// Carries a round's requests out, all of them together, but for those that nobody waits for any
+    /// more.
+    fn lead(&self, requests: Vec<Request>) -> Vec<Ending> {
+        let mut commands = Vec::new();
+        let mut lengths = Vec::with_capacity(requests.len());
+        for request in requests {
+            if request.waits.is_over() {
+                lengths.push(None);
+                continue;
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                lengths.iter().map(|_| Err(error.clone())).collect()
+            if let Some(watcher) = self.watcher.get() {
+                watcher.waited(request.since.elapsed());
             }
+            lengths.push(Some(request.commands.len()));
+            commands.extend(request.commands);
         }
+        let carried_out = match commands.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.carry_out_despite_losses(&commands),
+        };
+        let mut answers = carried_out.map_err(Arc::new).map(Vec::into_iter);
+        let ending = |length| match (length, &mut answers) {
+            (None, _) => Err(Arc::new(Error::CallerGone)),
+            (Some(length), Ok(answers)) => Ok(answers.by_ref().take(length).collect()),
+            (Some(_), Err(error)) => Err(error.clone()),
+        };
+        lengths.into_iter().map(ending).collect()
     }
 
     /// A connection that breaks before the commit has changed nothing: everything is done once more.
@@ -152,7 +184,16 @@ impl Writer {
                 at: now,
                 changes: plan.changes,
             };
-            match turn.commit(expected, &batch) {
+            let began = Instant::now();
+            let committed = turn.commit(expected, &batch);
+            if let Some(watcher) = self.watcher.get() {
+                match &committed {
+                    Ok(()) => watcher.committed(began.elapsed(), batch.changes.len()),
+                    Err(CommitError::Stale) => watcher.was_stale(),
+                    Err(_) => {}
+                }
+            }
+            match committed {
                 Ok(()) => {}
                 Err(CommitError::Stale) => {
                     reason = CommitError::Stale.to_string();

@@ -127,7 +127,7 @@ pub(crate) async fn allocate(
         explain: body.explain,
     };
     let (records, made) = app
-        .change(move || {
+        .change_for(service, move |service| {
             let grants = service.allocate(&request)?;
             let made = grants
                 .iter()
@@ -315,7 +315,7 @@ pub(crate) async fn release(
 ) -> Result<Json<ReleaseRecord>, Problem> {
     let service = app.service_for(&caller).spaced(query.space, None)?;
     let record = app
-        .change(move || {
+        .change_for(service, move |service| {
             let released = service.release(vec![key.clone()])?;
             match released.first() {
                 Some(released @ (_, Some(_))) => Ok(ReleaseRecord::of(released)),
@@ -354,7 +354,7 @@ pub(crate) async fn renew(
 ) -> Result<Json<AllocationRecord>, Problem> {
     let service: PortAllocationService = app.service_for(&caller).spaced(query.space, None)?;
     let record = app
-        .change(move || {
+        .change_for(service, move |service| {
             let allocation = service.renew(key, body.ttl)?;
             Ok(AllocationRecord::of(&allocation, service.space()))
         })

@@ -53,7 +53,9 @@ pub(crate) async fn import(
 ) -> Result<Json<ImportReport>, Problem> {
     let service = app.service_for(&caller).spaced(query.space, body.space)?;
     let report = app
-        .change(move || service.import_list("entries", body.entries.get().as_bytes(), body.apply))
+        .change_for(service, move |service| {
+            service.import_list("entries", body.entries.get().as_bytes(), body.apply)
+        })
         .await?;
     Ok(Json(report))
 }

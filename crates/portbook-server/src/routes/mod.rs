@@ -2,11 +2,15 @@
 
 mod allocations;
 mod calls;
+mod cleanup;
 mod conflicts;
+mod events;
 mod health;
 mod history;
 mod import;
+mod metrics;
 mod pools;
+mod repair;
 mod resolve;
 mod spaces;
 mod stats;
@@ -32,6 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let (guarded, document) = api().split_for_parts();
     guarded
         .merge(calls::router())
+        .merge(metrics::router())
         .route_layer(middleware::from_fn_with_state(
             app.clone(),
             auth::authenticate,
@@ -63,6 +68,9 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(pools::list, pools::add))
         .routes(routes!(pools::remove))
         .routes(routes!(spaces::spaces))
+        .routes(routes!(events::events))
+        .routes(routes!(repair::repair))
+        .routes(routes!(cleanup::cleanup))
         .routes(routes!(import::import))
         .routes(routes!(import::export))
 }

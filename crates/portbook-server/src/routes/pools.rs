@@ -75,7 +75,9 @@ pub(crate) async fn add(
         models: body.models,
     };
     let record = PoolRecord::of(&pool);
-    let made = app.change(move || service.add_pool(pool)).await?;
+    let made = app
+        .change_for(service, move |service| service.add_pool(pool))
+        .await?;
     let status = if made {
         StatusCode::CREATED
     } else {
@@ -117,6 +119,8 @@ pub(crate) async fn remove(
         .parse()
         .map_err(|error| Problem::bad_request(format!("{error}")))?;
     let service = app.service_for(&caller).spaced(query.space, None)?;
-    let pool = app.change(move || service.remove_pool(name)).await?;
+    let pool = app
+        .change_for(service, move |service| service.remove_pool(name))
+        .await?;
     Ok(Json(PoolRecord::of(&pool)))
 }

@@ -156,6 +156,7 @@ impl CleanupRefused {
 
 /// What a cleanup finds, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cleanup {
     /// Whether it was carried out, or only looked at.
     pub applied: bool,
@@ -167,15 +168,19 @@ pub struct Cleanup {
 
 /// An app that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Orphan {
     /// The app.
     #[serde(flatten)]
     pub app: AppKey,
     /// The ports that it holds.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, u16>))]
     pub ports: Ports,
     /// In which way it is gone.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub why: ReleaseCause,
     /// The directory that was looked for, where that is what is gone.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub directory: Option<PathBuf>,
     /// When it was first missed: now, if this look is the first.
     pub since: Timestamp,
@@ -187,6 +192,7 @@ pub struct Orphan {
 
 /// What becomes of an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OrphanState {
     /// The grace is not over.
@@ -201,6 +207,7 @@ pub enum OrphanState {
 
 /// An app of which it cannot be told whether it is gone: it is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Untold {
     /// The app.
     #[serde(flatten)]

@@ -8,6 +8,7 @@ mod address;
 mod unix;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portbook_apps::export::PortConfiguration;
@@ -31,6 +32,7 @@ use crate::configuration::ServerAccess;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::repair::RepairIntent;
 use crate::usage::{PortLine, Stats};
+use crate::watching::{Waits, Watcher};
 use crate::wire::{self, Call, Request, Told};
 use crate::writer::new_commit_id;
 
@@ -213,6 +215,7 @@ fn of_nobody() -> Scope {
         space: Space::default(),
         by: Actor::default(),
         checks_host: false,
+        waits: Waits::default(),
     }
 }
 
@@ -265,6 +268,9 @@ impl Desk for RemoteDesk {
     fn policy(&self) -> Option<&Policy> {
         None
     }
+
+    /// The server counts by itself.
+    fn watch(&self, _: Arc<dyn Watcher>) {}
 
     fn submit(&self, scope: &Scope, asks: Vec<Ask>) -> Result<Answers, Error> {
         let count = asks.len();

@@ -51,6 +51,7 @@ pub struct MoveByHand {
 
 /// What a repair finds, and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Repair {
     /// Whether it was carried out, or only planned.
     pub applied: bool,
@@ -74,6 +75,7 @@ impl Repair {
 
 /// A port that moves.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MovedPort {
     /// Whose.
     #[serde(flatten)]
@@ -90,6 +92,7 @@ pub struct MovedPort {
 
 /// A conflict that stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeftConflict {
     /// The conflict.
     #[serde(flatten)]
