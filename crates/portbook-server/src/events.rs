@@ -1,8 +1,8 @@
 //! The book's changes as they happen, for whoever follows them: also those that other processes commit.
 //!
 //! One task follows the book and tells all readers. It looks at the head, which is one row, a few
-//! times a second while somebody follows, and at once when this server has committed something: a
-//! watch only wakes. A reader that is too slow is dropped, and comes back with the last revision that
+//! times a second while somebody follows, seldom while nobody does, and at once when this server has
+//! committed something: a watch only wakes. A reader that is too slow is dropped, and comes back with the last revision that
 //! it has seen.
 
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use tracing::warn;
 const MOST_BEHIND: usize = 1024;
 /// How often the book is looked at for what others committed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// The same while nobody follows: a reader that comes must not find the task far behind.
+const BETWEEN_IDLE_LOOKS: Duration = Duration::from_secs(2);
 /// How long a book is left alone that cannot be read.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -69,22 +71,22 @@ impl Events {
     pub(crate) fn of(service: PortAllocationService, stopping: watch::Receiver<bool>) -> Self {
         let (told, _) = broadcast::channel(MOST_BEHIND);
         let something = Arc::new(Notify::new());
+        // A book that cannot be read now is followed from where it is once it can.
+        let revision = service.head().ok().map(|head| head.revision);
         let follower = Follower {
             service,
             told: told.clone(),
             something: something.clone(),
-            revision: None,
+            revision,
         };
         tokio::spawn(follower.follow(stopping));
         Self { told, something }
     }
 
     /// What happens from now on. Whoever has it reads the book once more afterwards, so that nothing
-    /// falls between.
+    /// falls between: the task never is ahead of the book.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Told> {
-        let receiver = self.told.subscribe();
-        self.something.notify_one();
-        receiver
+        self.told.subscribe()
     }
 
     /// Says that this server has just committed something.
@@ -99,28 +101,21 @@ struct Follower {
     service: PortAllocationService,
     told: broadcast::Sender<Told>,
     something: Arc<Notify>,
-    /// The last revision that was told; nothing while nobody follows.
+    /// The last revision that was told.
     revision: Option<Revision>,
 }
 
 impl Follower {
     async fn follow(mut self, mut stopping: watch::Receiver<bool>) {
         loop {
-            let is_followed = self.told.receiver_count() > 0;
-            let wait = async {
-                if is_followed {
-                    let _ = tokio::time::timeout(BETWEEN_LOOKS, self.something.notified()).await;
-                } else {
-                    self.something.notified().await;
-                }
+            let pause = match self.told.receiver_count() {
+                0 => BETWEEN_IDLE_LOOKS,
+                _ => BETWEEN_LOOKS,
             };
+            let wait = tokio::time::timeout(pause, self.something.notified());
             tokio::select! {
-                () = wait => {}
+                _ = wait => {}
                 _ = stopping.wait_for(|stops| *stops) => return,
-            }
-            if self.told.receiver_count() == 0 {
-                self.revision = None;
-                continue;
             }
             if let Err(error) = self.look().await {
                 warn!(%error, "the book's changes cannot be followed at the moment");
@@ -132,7 +127,7 @@ impl Follower {
     async fn look(&mut self) -> Result<(), Error> {
         let service = self.service.clone();
         let known = self.revision;
-        let news = tokio::task::spawn_blocking(move || {
+        let news = tokio::task::spawn_blocking(move || -> Result<_, Error> {
             let head = service.head()?.revision;
             match known {
                 Some(known) if head > known => Ok((head, service.changes_since(known)?)),

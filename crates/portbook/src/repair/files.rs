@@ -25,11 +25,13 @@ use super::stations::{Stations, Whereabouts};
 
 /// A file that says a port which its app has left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileRepair {
     /// The app.
     #[serde(flatten)]
     pub app: AppKey,
     /// The file.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub file: PathBuf,
     /// How its new content comes about.
     pub how: FileChange,
@@ -38,6 +40,7 @@ pub struct FileRepair {
     /// Lines that somebody has to look at: the port there was the app's for one role, and is for another.
     pub unclear: Vec<usize>,
     /// Where the old file is kept, once it was replaced.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub kept: Option<PathBuf>,
     /// Why it could not be replaced.
     pub error: Option<String>,
@@ -45,6 +48,7 @@ pub struct FileRepair {
 
 /// How a file's new content comes about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FileChange {
     /// It is as the template makes it, and filled in anew.
