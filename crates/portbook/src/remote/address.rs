@@ -44,6 +44,14 @@ impl ServerAddress {
                 "a name and password in it would be seen by others: put a token into PORTBOOK_TOKEN",
             );
         }
+        let host = authority.host();
+        let is_whole = match authority.port_u16() {
+            Some(port) => authority.as_str() == format!("{host}:{port}"),
+            None => authority.as_str() == host,
+        };
+        if !is_whole || host.is_empty() {
+            return wrong("its port is none: write http://host:7678");
+        }
         if uri.path() != "/" || uri.query().is_some() {
             return wrong("a server has no path: write http://host:7678");
         }
