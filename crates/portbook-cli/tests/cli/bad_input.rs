@@ -213,8 +213,9 @@ fn a_store_that_is_none() {
     for (store, said) in [
         ("", "--store"),
         ("sqlite:", "sqlite:PATH"),
-        ("postgres://localhost/x", "SQLite files only"),
-        ("etcd://localhost:2379/x", "SQLite files only"),
+        ("postgres://localhost/x?colour=red", "colour"),
+        ("http://localhost/x", "http://host:7678"),
+        ("etcd://localhost:2379/x", "portbook servers"),
         ("mysql:x", "mysql"),
     ] {
         refused(&sandbox, &["allocate", "m", "1", "--store", store], &[said]);
