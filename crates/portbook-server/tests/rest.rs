@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use portbook::wire::Right;
 use portbook::{Configuration, Environment, Flags, PortAllocationService};
-use portbook_server::{Limits, NewToken, Server, Settings};
+use portbook_server::{Inherited, Limits, NewToken, Server, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -53,7 +53,9 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async move {
-                let server = Server::bind(settings, service).await.unwrap();
+                let server = Server::bind(settings, Inherited::default(), service)
+                    .await
+                    .unwrap();
                 told.send(server.addresses()[0].clone()).unwrap();
                 server
                     .run(async {
