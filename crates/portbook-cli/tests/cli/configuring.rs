@@ -68,7 +68,7 @@ fn the_files_are_looked_for_in_the_order_of_the_contract() {
 
 #[test]
 fn the_book_is_where_it_was_named() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::without_server("it is about where the file is");
     assert!(
         setting(&sandbox.run("config --json"), "store")
             .0
@@ -88,7 +88,7 @@ fn the_book_is_where_it_was_named() {
 
 #[test]
 fn without_a_home_the_place_has_to_be_named() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::without_server("it is about where the file is");
     let mut command = sandbox.command();
     command
         .env_remove("HOME")
@@ -100,7 +100,7 @@ fn without_a_home_the_place_has_to_be_named() {
 
 #[test]
 fn every_key_is_shown_and_so_is_the_host_checks_flag() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::without_server("it looks whether there is a file");
     let config = sandbox.json("config --no-host-check");
     assert_eq!(
         each(&config, "key"),

@@ -135,7 +135,7 @@ fn a_file_that_is_not_there_is_made() {
 
 #[test]
 fn what_is_no_env_file_stays_as_it_is() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::without_server("a client does not know where its server has the file");
     sandbox.text("allocate m 1");
     sandbox.write("broken", "A=1\nB=\"open\n");
     sandbox

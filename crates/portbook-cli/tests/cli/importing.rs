@@ -140,7 +140,20 @@ fn everything_that_is_wrong_with_a_file_is_told_with_its_line() {
     let before = sandbox.history();
     let run = sandbox.run(&format!("import {}", file.display()));
     assert_eq!(run.ended(2).stdout, "");
-    assert_snapshot!(sandbox.cleaned(&run.stderr));
+    assert_snapshot!(sandbox.cleaned(&run.stderr), @r#"
+    line 3: `backend_port`: `70000` is not a port: a port is a number from 1 to 65535
+    line 4: port 7001 is listed in line 2 already, as fine/app1's
+    line 5: port 7007 is given for two roles of one app, backend and frontend
+    line 6: a model's name is empty: write it as openai_gpt-4
+    line 6: `0` is not an app number: app numbers run from 1 to 2147483647
+    line 7: the entry is an array where an object with model, app number and ports is due
+    line 8: `backend_port` is the text "7011": write the number without quotation marks
+    line 9: the entry has no `frontend_port`
+    line 10: port 5001 is taken by owner/app1 as its backend
+    line 11: owner/app1 holds backend 5001, frontend 8001 in the book
+    line 12: fine/app1 is listed in line 2 already
+    portbook: [ROOT]/work/bad.json has 11 problems, so nothing was changed (correct the entries and import the file again)
+    "#);
     for line in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
         assert!(
             run.stderr.contains(&format!("line {line}:")),

@@ -1,20 +1,38 @@
 //! A home, a folder and an environment of a test's own, and the program run in it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::KEEPER;
+
 /// Where a test lives: nothing of the caller's reaches it but PATH.
 pub(crate) struct Sandbox {
+    /// The server that keeps the book, where [`KEEPER`] says so, from the first command on. It ends
+    /// before its folder goes.
+    server: Mutex<Option<Server>>,
     root: TempDir,
     looks_at_host: bool,
+    keeper: Keeper,
+}
+
+/// Who has the book that the commands of a test ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each target of tests has one of them")]
+pub(crate) enum Keeper {
+    /// The commands themselves, in a file.
+    Command,
+    /// `portbook serve`: one for each sandbox.
+    Server,
 }
 
 impl Sandbox {
@@ -38,15 +56,24 @@ impl Sandbox {
         Self {
             root,
             looks_at_host: false,
+            keeper: KEEPER,
+            server: Mutex::default(),
         }
     }
 
     /// A sandbox in which the machine is asked, as it is by default.
     pub(crate) fn looking_at_host() -> Self {
-        Self {
-            looks_at_host: true,
-            ..Self::new()
-        }
+        let mut sandbox = Self::new();
+        sandbox.looks_at_host = true;
+        sandbox
+    }
+
+    /// A sandbox whose commands have the book themselves wherever this test runs, because of what is
+    /// said.
+    pub(crate) fn without_server(_because: &str) -> Self {
+        let mut sandbox = Self::new();
+        sandbox.keeper = Keeper::Command;
+        sandbox
     }
 
     /// A sandbox with this `portbook.toml` in its working directory.
@@ -93,6 +120,30 @@ impl Sandbox {
 
     /// Gives a command the sandbox's environment.
     pub(crate) fn furnish(&self, command: &mut Command) {
+        self.furnish_with_file(command);
+        if self.keeper == Keeper::Server {
+            command.env("PORTBOOK_STORE", self.served());
+        }
+    }
+
+    /// The address of this sandbox's server, which goes by the `portbook.toml` that is there now.
+    fn served(&self) -> String {
+        let rules = fs::read(self.path("portbook.toml")).ok();
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.as_ref().is_none_or(|server| server.rules != rules) {
+            // The old one ends before the new one takes its socket.
+            *server = None;
+            *server = Some(Server::start(self, rules));
+        }
+        format!("unix:{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.root.path().join("server.sock")
+    }
+
+    /// Gives a command the environment in which the book is a file.
+    fn furnish_with_file(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -177,10 +228,53 @@ impl Sandbox {
     /// A text with what differs from run to run taken out.
     pub(crate) fn cleaned(&self, text: &str) -> String {
         let text = text.replace(self.root.path().to_str().unwrap(), "[ROOT]");
+        // A server adds the user that its socket's other end belongs to.
+        let user = fs::metadata(self.root()).unwrap().uid();
+        let text = text.replace(&format!("uid {user}: "), "");
         let text = masked(&text, "dddd-dd-ddTdd:dd:dd.dddZ", "[TIME]");
         let text = masked(&text, "dddd-dd-ddTdd:dd:ddZ", "[TIME]");
         let text = masked(&text, "dddd-dd-dd dd:dd:dd", "[TIME]");
         without_pids(&text)
+    }
+}
+
+/// A `portbook serve` that goes with its sandbox.
+struct Server {
+    child: Child,
+    /// The `portbook.toml` that it was started with.
+    rules: Option<Vec<u8>>,
+}
+
+impl Server {
+    /// Is back once it listens, or has ended because it cannot: the commands then say why.
+    fn start(sandbox: &Sandbox, rules: Option<Vec<u8>>) -> Self {
+        let folder = sandbox.root().join("server");
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("portbook"));
+        sandbox.furnish_with_file(&mut command);
+        // In a folder of its own: what lies in the caller's, the caller has to tell it.
+        command.current_dir(folder).arg("serve");
+        let mut listen = OsString::from("unix:");
+        listen.push(sandbox.socket());
+        command.arg("--listen").arg(listen);
+        if rules.is_some() {
+            command.arg("--config").arg(sandbox.path("portbook.toml"));
+        }
+        let log = fs::File::create(sandbox.root().join("server.log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout)
+            .read_line(&mut String::new())
+            .unwrap();
+        Self { child, rules }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Killed, not asked: what survives that is a promise, too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

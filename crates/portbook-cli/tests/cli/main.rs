@@ -34,3 +34,6 @@ mod roles;
 mod scaffolding;
 mod terminal;
 mod validating;
+
+/// Here the commands have the book themselves; in `cli_remote`, a server has it.
+const KEEPER: kit::Keeper = kit::Keeper::Command;

@@ -327,7 +327,7 @@ fn two_at_once_for_one_place_do_not_mix() {
 
 #[test]
 fn the_shipped_template_is_listed_and_a_folder_of_its_name_comes_first() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::without_server("it looks whether there is a file");
     let list = sandbox.json("scaffold --list");
     assert_eq!(each(&list, "name"), ["python-web"]);
     assert!(sandbox.text("scaffold --list").contains("python-web"));

@@ -148,9 +148,6 @@ fn what_belongs_to_no_app_is_told() {
     assert_eq!(found[0]["apps"], json!(["openai_gpt-4/app1"]));
     let hint = found[0]["hint"].as_str().unwrap();
     assert!(hint.contains("openai_gpt-4/app1"), "{hint}");
-    // What the configuration keeps out of apps' hands is the stranger's.
-    sandbox.write("portbook.toml", "block = [3000]\n");
-    assert_eq!(findings(&sandbox, "validate grafana", 1).len(), 1);
     // A directory made for an app that holds nothing.
     sandbox.write(
         "apps/m/app7/compose.yaml",
@@ -162,6 +159,19 @@ fn what_belongs_to_no_app_is_told() {
         "m/app7 holds no ports: `portbook allocate m 7`"
     );
     assert_eq!(found[0]["apps"], json!(["m/app7"]));
+}
+
+#[test]
+fn what_the_configuration_keeps_out_of_apps_hands_is_the_strangers() {
+    let sandbox = Sandbox::without_server("a client does not know its server's rules");
+    sandbox.write(
+        "grafana/compose.yaml",
+        "services: {g: {ports: ['3000:3000']}}\n",
+    );
+    let found = findings(&sandbox, "validate grafana", 1);
+    assert_eq!(kinds(&found), ["compose-unallocated"]);
+    sandbox.write("portbook.toml", "block = [3000]\n");
+    sandbox.run("validate grafana").done();
 }
 
 #[test]
@@ -177,7 +187,7 @@ fn what_no_browser_opens_is_told() {
 
 #[test]
 fn what_two_files_claim_is_told_where_the_later_one_does() {
-    let sandbox = with_two_apps();
+    let sandbox = Sandbox::without_server("a client does not know its server's rules");
     let compose = "services:\n  db:\n    container_name: db\n    ports: ['127.0.0.1:5432:5432']\n";
     sandbox.write("block.toml", "block = [5432]\n");
     sandbox.write("tree/a/compose.yaml", compose);

@@ -20,3 +20,6 @@ mod servers;
 mod signals;
 mod streams;
 mod terminal;
+
+/// The commands have the book themselves.
+const KEEPER: kit::Keeper = kit::Keeper::Command;

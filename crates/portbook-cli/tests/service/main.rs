@@ -13,3 +13,6 @@ mod portpicker;
 mod serving;
 mod stopping;
 mod systemd;
+
+/// The commands have the book themselves.
+const KEEPER: kit::Keeper = kit::Keeper::Command;

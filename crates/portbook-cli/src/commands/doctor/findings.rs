@@ -15,8 +15,9 @@ const LITTLE_ROOM: u64 = 64 * 1024 * 1024;
 const FEW_FILES: u64 = 1024;
 
 pub(super) fn of_machine(configuration: &Configuration) -> Vec<Finding> {
-    let mut findings = vec![file_system(configuration)];
-    let service = book(configuration, &mut findings);
+    let file = sqlite_path(&configuration.store.value).ok();
+    let mut findings: Vec<_> = file.as_deref().map(file_system).into_iter().collect();
+    let service = book(configuration, file.as_deref(), &mut findings);
     findings.push(pre_configured(configuration));
     findings.push(network());
     findings.push(ephemeral(service.as_ref()));
@@ -33,13 +34,9 @@ fn existing_folder(path: &Path) -> PathBuf {
     folder.map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
 }
 
-fn file_system(configuration: &Configuration) -> Finding {
+fn file_system(book: &Path) -> Finding {
     const MATTER: &str = "file system";
-    let path = match sqlite_path(&configuration.store.value) {
-        Ok(path) => path,
-        Err(error) => return Finding::unfit(MATTER, error.to_string(), "see --store"),
-    };
-    let folder = existing_folder(&path);
+    let folder = existing_folder(book);
     let system = match host::file_system(&folder) {
         Ok(system) => system,
         Err(error) => {
@@ -75,14 +72,14 @@ fn file_system(configuration: &Configuration) -> Finding {
     }
 }
 
-/// Opens the book if there is one: a doctor leaves nothing behind.
+/// Opens the book if there is one, in its file or elsewhere: a doctor leaves nothing behind.
 fn book(
     configuration: &Configuration,
+    file: Option<&Path>,
     findings: &mut Vec<Finding>,
 ) -> Option<PortAllocationService> {
     const MATTER: &str = "book";
-    let path = sqlite_path(&configuration.store.value).ok()?;
-    if !path.exists() {
+    if let Some(path) = file.filter(|path| !path.exists()) {
         let message = format!(
             "there is none yet at {}: the first allocation makes it",
             path.display()
@@ -98,7 +95,7 @@ fn book(
         Ok((service, apps)) => {
             let message = format!(
                 "{} holds {} in the space `{}`",
-                path.display(),
+                file.map_or_else(|| service.location(), |path| path.display().to_string()),
                 counted(apps, "app"),
                 service.space()
             );
