@@ -259,6 +259,28 @@ impl Drop for Engine {
             }
             thread::sleep(Duration::from_millis(20));
         }
+        self.end_leftovers();
+    }
+}
+
+impl Engine {
+    /// Ends what the engine started and left: a rootless podman keeps a process for its namespaces. Each of
+    /// them has the engine's folder, which nobody else knows, in its arguments or its environment.
+    fn end_leftovers(&self) {
+        let folder = self.folder.path().display().to_string();
+        let knows_the_folder = |process: &Path| {
+            ["cmdline", "environ"].iter().any(|file| {
+                let said = fs::read(process.join(file)).unwrap_or_default();
+                String::from_utf8_lossy(&said).contains(&folder)
+            })
+        };
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let pid = entry.file_name().to_string_lossy().parse().ok();
+            let pid = pid.and_then(Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| knows_the_folder(&entry.path())) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
     }
 }
 
