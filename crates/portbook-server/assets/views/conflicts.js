@@ -81,7 +81,7 @@ export class ConflictsView {
     try {
       this.#showPlan(await this.api.post("repair", { apply: false }));
     } catch (error) {
-      place.replaceChildren(error.status === 404 ? byCommand() : troubleOf(error));
+      place.replaceChildren(troubleOf(error));
     }
   }
 
@@ -118,18 +118,6 @@ export class ConflictsView {
     await this.live.derive();
     byId("title-conflicts").focus();
   }
-}
-
-/** What to do where the server has no repair, or does not let it through. */
-function byCommand() {
-  return element(
-    "p",
-    { class: "quiet-text" },
-    element("code", {}, "portbook repair"),
-    " shows which ports would move and where to, and ",
-    element("code", {}, "portbook repair --yes"),
-    " moves them.",
-  );
 }
 
 function movesTable(moves) {

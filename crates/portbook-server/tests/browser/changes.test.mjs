@@ -30,8 +30,11 @@ afterEach(async () => {
 const backends = (page) => page.locator("#legend button", { hasText: "backend" }).locator("small").innerText();
 const heading = (page) => page.locator("#panel h2").innerText();
 
-test("what another process allocates and releases is seen at once, without a reload", async () => {
+test("what another process allocates and releases is told by the stream, without a reload", async () => {
   const page = await openPage(browser, await book.serve());
+  // A page that no stream reaches asks for the revision before it shows anything new.
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   assert.equal(await backends(page), "1");
   await book.run("allocate", "x-ai/grok-4", "1-5");
   await eventually(() => backends(page), (text) => text === "6", "the map has the new apps");
@@ -41,6 +44,7 @@ test("what another process allocates and releases is seen at once, without a rel
   assert.match(await page.locator("#panel").innerText(), /x-ai\/grok-4\/app5\s*allocated/);
   await book.run("release", "x-ai/grok-4", "1-5");
   await eventually(() => backends(page), (text) => text === "1", "the map has let them go");
+  assert(!asked.includes("/ready"), `it was asked for: ${asked}`);
   await closeFaultless(page);
 });
 
@@ -158,14 +162,7 @@ test("a conflict is repaired from the page, once the plan was seen and confirmed
   await new Promise((resolve, reject) => stranger.on("error", reject).listen(0, "127.0.0.1", resolve));
   const { port } = stranger.address();
   await book.run("allocate", "unlucky", "1", "--ports", `backend=${port}`, "--no-host-check");
-  // The command answers here what the server will.
-  const answer = async (route) => {
-    const { apply } = route.request().postDataJSON();
-    await route.fulfill({ json: await book.json("repair", apply ? "--yes" : "--dry-run") });
-  };
-  await book.serve();
-  const routes = { "**/api/v1/repair": answer };
-  const page = await openPage(browser, book.url, { path: "/#conflicts", routes });
+  const page = await openPage(browser, await book.serve(), { path: "/#conflicts" });
   const plan = page.locator("#repair .moves tbody tr");
   await plan.filter({ hasText: "unlucky/app1" }).filter({ hasText: String(port) }).waitFor();
   assert.equal((await book.json("get", "unlucky", "1")).ports.backend, port, "a plan moves nothing");
@@ -173,7 +170,10 @@ test("a conflict is repaired from the page, once the plan was seen and confirmed
   await page.getByRole("dialog").getByRole("button", { name: "Move 1 port" }).click();
   await page.locator("#messages", { hasText: "1 port moved." }).waitFor();
   await page.getByText("None: every claim on a port can be honoured.").waitFor();
-  assert.notEqual((await book.json("get", "unlucky", "1")).ports.backend, port);
+  const { backend } = (await book.json("get", "unlucky", "1")).ports;
+  assert.notEqual(backend, port);
+  await page.getByRole("link", { name: /^Apps/ }).click();
+  await page.locator("#app-table tr", { hasText: "unlucky" }).filter({ hasText: String(backend) }).waitFor();
   stranger.close();
   await closeFaultless(page);
 });
