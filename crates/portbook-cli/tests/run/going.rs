@@ -1,7 +1,7 @@
 //! A `portbook run` that goes on while the test looks at it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,9 +37,14 @@ impl Going {
             .arg("run")
             .args(options.split_whitespace())
             .arg("--")
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .args(words);
+        Self::of(command)
+    }
+
+    /// Runs a whole command line that has portbook in it.
+    #[track_caller]
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }

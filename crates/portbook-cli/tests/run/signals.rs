@@ -74,6 +74,26 @@ signal.pause()";
     }
 }
 
+/// So it is in a container that is entered from outside, where a process's group and session have no number.
+#[test]
+fn a_process_group_that_was_begun_outside_of_the_namespace_is_no_hindrance() {
+    let sandbox = Sandbox::new();
+    let mut unshare = std::process::Command::new("unshare");
+    unshare
+        .args(["--pid", "--fork", "--mount-proc"])
+        .arg(sandbox.command().get_program())
+        .args(["run", "m", "1", "--", "sh", "-c"])
+        .arg("trap 'echo heard; exit 7' USR1; echo ready; sleep 1000 & wait");
+    sandbox.furnish(&mut unshare);
+    let mut going = Going::of(unshare);
+    assert_eq!(going.line(), "ready");
+    for portbook in portbook_host::children(going.pid()) {
+        crate::going::send(portbook, Signal::USR1);
+    }
+    assert_eq!(going.line(), "heard");
+    assert_eq!(going.end().code(), Some(7));
+}
+
 #[test]
 fn an_end_is_seen_even_if_the_caller_ignores_its_childrens_ends() {
     let sandbox = Sandbox::new();

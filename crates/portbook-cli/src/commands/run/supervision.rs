@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use nix::libc::SI_KERNEL;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::{Pid, getpgid, getpgrp, getsid, tcgetpgrp, tcsetpgrp};
 use portbook_host::{children, descends_from, has_stopped};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, getpgid, getpgrp, getpid, wait};
-use rustix::termios::{tcgetpgrp, tcsetpgrp};
+use rustix::process::{WaitOptions, WaitStatus, getpid, wait};
 
 /// What is passed on to the command.
 const PASSED_ON: [Signal; 9] = [
@@ -253,7 +253,7 @@ fn is_from_terminal(info: &siginfo) -> bool {
 /// A process that is gone needs no signal any more.
 fn send(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
-        let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
+        let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 
@@ -286,20 +286,19 @@ fn is_in_group(command: u32) -> bool {
     group_of(command) == Some(getpgrp())
 }
 
+/// 0 is a group like any other: one that was begun outside of this namespace of processes, where it has
+/// a number that is not known here (pid_namespaces(7)).
 fn group_of(pid: u32) -> Option<Pid> {
-    known(pid).and_then(|pid| getpgid(Some(pid)).ok())
+    let pid = i32::try_from(pid).ok()?;
+    getpgid(Some(Pid::from_raw(pid))).ok()
 }
 
 /// Whether the process is in portbook's session: what went off to one of its own is a daemon.
 fn is_here(pid: u32) -> bool {
-    let session = |pid| rustix::process::getsid(pid).ok();
-    known(pid).is_some_and(|pid| session(Some(pid)) == session(None))
+    let session = |pid| getsid(pid).ok();
+    i32::try_from(pid).is_ok_and(|pid| session(Some(Pid::from_raw(pid))) == session(None))
 }
 
-fn is_of(found: Pid, pid: u32) -> bool {
-    known(pid) == Some(found)
-}
-
-fn known(pid: u32) -> Option<Pid> {
-    i32::try_from(pid).ok().and_then(Pid::from_raw)
+fn is_of(found: rustix::process::Pid, pid: u32) -> bool {
+    u32::try_from(found.as_raw_pid()) == Ok(pid)
 }
