@@ -242,6 +242,7 @@ Examples:
   portbook serve --listen unix:/run/user/1000/portbook.sock
   portbook --store http://127.0.0.1:7678 list        any command, answered by the server
   portbook serve --listen 0.0.0.0:7678 --token-file tokens --tls-cert cert.pem --tls-key key.pem
+  portbook serve --install --user                    as a service of systemd's, from your next login on
 
 PORTBOOK_LOG says how much is logged: warn, info, debug. SIGTERM and Ctrl-C finish what was accepted.")]
     Serve(Serve),
@@ -651,6 +652,22 @@ pub(crate) struct Serve {
     /// How to write the log
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+    /// Instead of serving, write the units by which systemd serves as this command line says, and
+    /// explain them; with =DIR, below DIR, for a package or an image
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) install: Option<Option<PathBuf>>,
+    /// With --install: for your own service manager, with the book of your own commands
+    #[arg(long, requires = "install")]
+    pub(crate) user: bool,
+    /// With --install: only show the units
+    #[arg(long, requires = "install", conflicts_with_all = ["force", "enable"])]
+    pub(crate) print: bool,
+    /// With --install: write over units that differ
+    #[arg(long, requires = "install")]
+    pub(crate) force: bool,
+    /// With --install: start the service, now and with every boot
+    #[arg(long, requires = "install")]
+    pub(crate) enable: bool,
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {

@@ -39,7 +39,7 @@ pub use cleanup::{
 };
 pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
-    RangeSettings, Secret, ServerAccess, Value,
+    RangeSettings, Secret, ServerAccess, Value, without_password,
 };
 pub use error::{Error, Failure};
 pub use import::{FileProblem, ImportReport};

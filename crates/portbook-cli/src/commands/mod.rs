@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
     match command {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref(), output),
-        Command::Serve(serve) => serve::run(&serve, open(&global, output)?, output),
+        Command::Serve(serve) => serve::run(&serve, &global, output),
         Command::Token(token) => token::run(&token, output),
         Command::Config(config) => config::run(&config, &global, output),
         Command::Doctor(doctor) => doctor::run(&doctor, &global, output),

@@ -9,6 +9,8 @@
 #[path = "../cli/kit.rs"]
 #[allow(dead_code, reason = "the other tests of the command need more of it")]
 mod kit;
+
+mod installing;
 mod portpicker;
 mod serving;
 mod stopping;

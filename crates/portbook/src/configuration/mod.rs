@@ -186,7 +186,7 @@ fn list<'a, T: ToString + 'a>(values: impl IntoIterator<Item = &'a T>) -> String
 }
 
 /// `postgres://alice:secret@host/book` with the secret left out: what is shown is also shown to others.
-pub(crate) fn without_password(store: &str) -> String {
+pub fn without_password(store: &str) -> String {
     let hidden = || {
         let (scheme, rest) = store.split_once("://")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -1,23 +1,29 @@
 //! `portbook serve`: the book as a service.
 
+mod installation;
+mod units;
+
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portbook::PortAllocationService;
 use portbook_server::portserver::{self, runtime_folder};
 use portbook_server::{Address, Inherited, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Answer, Ending};
-use crate::arguments::{LogFormat, Serve};
+use super::{Answer, Ending, open};
+use crate::arguments::{Global, LogFormat, Serve};
 use crate::output::{Complaint, Output};
 
 /// Where a server listens that is not told otherwise.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7678";
 
-pub(crate) fn run(arguments: &Serve, service: PortAllocationService, output: &Output) -> Ending {
+pub(crate) fn run(arguments: &Serve, global: &Global, output: &Output) -> Ending {
+    if arguments.install.is_some() {
+        return installation::run(arguments, global, output);
+    }
+    let service = open(global, output)?;
     log(arguments);
     let inherited =
         Inherited::take().map_err(|error| cannot("use a socket that was handed over", &error))?;
