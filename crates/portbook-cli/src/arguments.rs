@@ -244,7 +244,8 @@ Examples:
   portbook serve --listen 0.0.0.0:7678 --token-file tokens --tls-cert cert.pem --tls-key key.pem
   portbook serve --install --user                    as a service of systemd's, from your next login on
 
-PORTBOOK_LOG says how much is logged: warn, info, debug. SIGTERM and Ctrl-C finish what was accepted.")]
+PORTBOOK_LOG says how much is logged: warn, info, debug. SIGTERM and Ctrl-C finish what was accepted;
+SIGHUP reads the configuration and the certificate anew.")]
     Serve(Serve),
     /// Make a token for a server's clients
     ///

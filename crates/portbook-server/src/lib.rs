@@ -6,6 +6,7 @@
 //! | who may ask | `auth/`, and from which pages: `origin` |
 //! | where does it listen, with which limits | `listen`, `activation`, `tls`, `limits`, put together in `server` |
 //! | what is the service manager told | `supervisor` |
+//! | what changes while it runs | `reload` |
 //! | what is told when something goes wrong | `problem` |
 //! | what if an answer got lost | `calls` |
 //! | how do others hear of changes | `events` |
@@ -26,6 +27,7 @@ mod openapi;
 mod origin;
 pub mod portserver;
 mod problem;
+mod reload;
 mod routes;
 mod server;
 mod supervisor;
@@ -35,6 +37,7 @@ pub use activation::Inherited;
 pub use auth::{NewToken, TokenFileError};
 pub use limits::Limits;
 pub use listen::{Address, InvalidAddress};
+pub use reload::Reloader;
 pub use routes::document as openapi_document;
 pub use server::{ServeError, Server, Settings};
 pub use tls::{TlsError, TlsFiles};

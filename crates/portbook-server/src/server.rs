@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use portbook::PortAllocationService;
+use portbook::{Configuration, PortAllocationService};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::listen::{Address, Listener, Peer, Stream};
 use crate::origin::Guard;
 use crate::portserver::{self, Portserver, PortserverError};
+use crate::reload::Reloader;
 use crate::routes;
 use crate::supervisor;
 use crate::tls::{Tls, TlsError, TlsFiles};
@@ -86,7 +87,8 @@ pub enum ServeError {
 pub struct Server {
     listeners: Vec<Listener>,
     portserver: Option<Portserver>,
-    tls: Option<Tls>,
+    service: PortAllocationService,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: Limits,
     stop: watch::Sender<bool>,
@@ -107,7 +109,7 @@ impl Server {
             .as_deref()
             .map(Tokens::open)
             .transpose()?;
-        let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
+        let tls = settings.tls.map(Tls::load).transpose()?.map(Arc::new);
         let listeners = inherited.sockets.into_iter().map(Listener::inherit);
         let mut listeners: Vec<Listener> = listeners
             .collect::<Result<_, _>>()
@@ -144,10 +146,11 @@ impl Server {
             .transpose()?;
         let (stop, stopping) = watch::channel(false);
         let limits = settings.limits;
-        let app = App::new(service, limits.clone(), tokens, guard, stopping);
+        let app = App::new(service.clone(), limits.clone(), tokens, guard, stopping);
         Ok(Self {
             listeners,
             portserver,
+            service,
             tls,
             router: routes::router(Arc::new(app)),
             limits,
@@ -166,6 +169,12 @@ impl Server {
     pub fn portserver_address(&self) -> Option<String> {
         let portserver = self.portserver.as_ref();
         portserver.map(|portserver| portserver.address().to_string())
+    }
+
+    /// What has the server take up new rules and a new certificate; `started` is the configuration that
+    /// its service was opened with.
+    pub fn reloader(&self, started: Configuration) -> Reloader {
+        Reloader::new(self.service.clone(), self.tls.clone(), started)
     }
 
     /// Answers until `stop` is there; then takes nothing more, finishes what it took, and returns
@@ -213,7 +222,7 @@ impl Server {
 /// What takes connections in.
 struct Door {
     router: Router,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
     head: Duration,
     room: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,

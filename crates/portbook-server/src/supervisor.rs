@@ -1,4 +1,5 @@
-//! What whoever runs the server is told (sd_notify(3)): when it is ready, when it stops, and that it lives.
+//! What whoever runs the server is told (sd_notify(3)): when it is ready, when it
+//! reads its configuration anew, when it stops, and that it lives.
 //! Where nobody asks for it, nothing is told.
 
 use std::io;
@@ -9,6 +10,14 @@ use tracing::warn;
 
 pub(crate) fn is_ready() {
     tell(&[NotifyState::Ready]);
+}
+
+/// It is busy with that until it [is ready](is_ready) again.
+pub(crate) fn reloads() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "the service manager could not be told"),
+    }
 }
 
 pub(crate) fn stops() {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -43,42 +43,61 @@ pub enum TlsError {
 
 /// Ready to shake hands.
 pub(crate) struct Tls {
-    acceptor: TlsAcceptor,
+    files: TlsFiles,
+    acceptor: RwLock<TlsAcceptor>,
 }
 
 impl Tls {
-    pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
-        let wrong = |path: &Path, reason: String| TlsError::File {
-            path: path.to_owned(),
-            reason,
-        };
-        let path = &files.certificate;
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| wrong(path, error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(wrong(path, "there is no certificate in it".to_owned()));
-        }
-        let key = PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|error| wrong(&files.key, error.to_string()))?;
-        let misfit = |error: rustls::Error| TlsError::Pair {
-            certificate: path.clone(),
-            reason: error.to_string(),
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(misfit)?
-            .with_no_client_auth()
-            .with_single_cert(certificates, key)
-            .map_err(misfit)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        })
+    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let acceptor = RwLock::new(acceptor(&files)?);
+        Ok(Self { files, acceptor })
+    }
+
+    /// Goes by what the files hold now; those who are connected already go on as they are.
+    pub(crate) fn load_anew(&self) -> Result<(), TlsError> {
+        let new = acceptor(&self.files)?;
+        *self
+            .acceptor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
     }
 
     pub(crate) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
-        Ok(Box::new(self.acceptor.accept(stream).await?))
+        let acceptor = self
+            .acceptor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Ok(Box::new(acceptor.accept(stream).await?))
     }
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+    let wrong = |path: &Path, reason: String| TlsError::File {
+        path: path.to_owned(),
+        reason,
+    };
+    let path = &files.certificate;
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(path, error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(wrong(path, "there is no certificate in it".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| wrong(&files.key, error.to_string()))?;
+    let misfit = |error: rustls::Error| TlsError::Pair {
+        certificate: path.clone(),
+        reason: error.to_string(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(misfit)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(misfit)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }

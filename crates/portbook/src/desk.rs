@@ -11,14 +11,15 @@ use std::sync::Arc;
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Actor, Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Grant, Head, Holder,
-    Model, ModelPattern, Outcome, Policy, Pool, PoolName, Port, PromiseFile, Recorded, Refusal,
-    Revision, Space, Timestamp,
+    Model, ModelPattern, Outcome, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision,
+    Space, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::check::Conflict;
 use crate::repair::RepairIntent;
+use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
 
@@ -93,8 +94,8 @@ pub(crate) trait Desk: Send + Sync {
     /// Where the book is, without passwords: for messages.
     fn location(&self) -> String;
 
-    /// The rules that ports are given out by, where they are known here.
-    fn policy(&self) -> Option<&Policy>;
+    /// The rules that this process gives ports out by; `None` where another one does.
+    fn own_rules(&self) -> Option<&Rules>;
 
     /// Has somebody count what the writer does; the first who comes stays.
     fn watch(&self, watcher: Arc<dyn Watcher>);

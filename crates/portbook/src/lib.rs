@@ -38,8 +38,8 @@ pub use cleanup::{
     Cleanup, CleanupRefused, CleanupRequest, InvalidShare, Orphan, OrphanState, Share, Untold,
 };
 pub use configuration::{
-    Configuration, ConfigurationError, ConfigurationFault, Environment, Flags, Origin, Place,
-    RangeSettings, Secret, ServerAccess, Value, without_password,
+    Configuration, ConfigurationError, ConfigurationFault, Counts, Difference, Environment, Flags,
+    Origin, Place, RangeSettings, Secret, ServerAccess, Value, without_password,
 };
 pub use error::{Error, Failure};
 pub use import::{FileProblem, ImportReport};

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, Head, Holder,
-    Model, ModelPattern, Outcome, Policy, Pool, PoolName, Port, PortSet, Ports, PromiseFile,
-    Recorded, Revision, Role, Space, SpaceBook, Timestamp,
+    Model, ModelPattern, Outcome, Pool, PoolName, Port, PortSet, Ports, PromiseFile, Recorded,
+    Revision, Role, Space, SpaceBook, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, Reading, Store, StoreError};
 
@@ -106,8 +106,8 @@ impl Desk for LocalDesk {
         self.writer.store().location()
     }
 
-    fn policy(&self) -> Option<&Policy> {
-        Some(self.rules().policy())
+    fn own_rules(&self) -> Option<&Rules> {
+        Some(self.rules())
     }
 
     fn watch(&self, watcher: Arc<dyn Watcher>) {
@@ -136,7 +136,8 @@ impl Desk for LocalDesk {
         if request.ttl.is_some() || request.explain || !self.acquainted.may_stand(&request.apps) {
             return Ok(None);
         }
-        let mut roles: Vec<&Role> = self.rules().configured().base_roles().iter().collect();
+        let configured = self.rules().configured();
+        let mut roles: Vec<&Role> = configured.base_roles().iter().collect();
         roles.extend(request.roles.iter());
         self.read(|reading| {
             let now = now(reading)?;
@@ -225,7 +226,7 @@ impl Desk for LocalDesk {
         };
         let policy = self.rules().policy();
         self.read(|reading| {
-            crate::check::conflicts(reading, &scope.space, policy, file.clone(), host)
+            crate::check::conflicts(reading, &scope.space, &policy, file.clone(), host)
         })
     }
 
@@ -268,7 +269,7 @@ impl Desk for LocalDesk {
                 book.promises.set(file.clone());
             }
             let policy = self.rules().policy();
-            Ok(Stats::of(&scope.space, &allocations, &book, policy))
+            Ok(Stats::of(&scope.space, &allocations, &book, &policy))
         })
     }
 
@@ -285,7 +286,7 @@ impl Desk for LocalDesk {
                 in_use.extend(listeners.map(|socket| socket.port));
             }
             let policy = self.rules().policy();
-            Ok(PortLine::of(&allocations, &book, policy, &in_use))
+            Ok(PortLine::of(&allocations, &book, &policy, &in_use))
         })
     }
 

@@ -1,36 +1,65 @@
 //! The rules of the configuration, together with what this host adds to them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use portbook_host::LocalHost;
 use portbook_model::{HostView, Policy, PortSet, UncheckedHost};
 
-/// By which rules ports are given out on this host.
+/// By which rules ports are given out on this host: they may be replaced while others ask for them, and
+/// whoever has asked goes on with what it got.
 pub(crate) struct Rules {
-    configured: Policy,
+    current: RwLock<Arc<Current>>,
+    host_check: bool,
+}
+
+struct Current {
+    configured: Arc<Policy>,
     /// With the host's ephemeral range: asked for when something is planned, since most calls only
     /// look something up.
-    on_this_host: OnceLock<Policy>,
-    host_check: bool,
+    on_this_host: OnceLock<Arc<Policy>>,
+}
+
+impl Current {
+    fn new(configured: Policy) -> Arc<Self> {
+        Arc::new(Self {
+            configured: Arc::new(configured),
+            on_this_host: OnceLock::new(),
+        })
+    }
 }
 
 impl Rules {
     pub(crate) fn new(configured: Policy, host_check: bool) -> Self {
         Self {
-            configured,
-            on_this_host: OnceLock::new(),
+            current: RwLock::new(Current::new(configured)),
             host_check,
         }
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        self.on_this_host
-            .get_or_init(|| self.configured.clone().with_ephemeral(ephemeral_ports()))
+    /// From now on these are the rules.
+    pub(crate) fn replace(&self, configured: Policy) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Current::new(configured);
+    }
+
+    fn current(&self) -> Arc<Current> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    /// The same one until the rules are replaced.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        let current = self.current();
+        let policy = current.on_this_host.get_or_init(|| {
+            let configured = Policy::clone(&current.configured);
+            Arc::new(configured.with_ephemeral(ephemeral_ports()))
+        });
+        policy.clone()
     }
 
     /// The rules without what the host adds, for whoever asks for roles only.
-    pub(crate) fn configured(&self) -> &Policy {
-        &self.configured
+    pub(crate) fn configured(&self) -> Arc<Policy> {
+        self.current().configured.clone()
     }
 
     pub(crate) fn checks_host(&self) -> bool {

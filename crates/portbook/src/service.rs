@@ -109,7 +109,7 @@ impl PortAllocationService {
 
     /// Whether another process keeps the book and answers for it.
     pub fn is_remote(&self) -> bool {
-        self.desk.policy().is_none()
+        self.desk.own_rules().is_none()
     }
 
     /// The same book's service for another port space.
@@ -152,8 +152,18 @@ impl PortAllocationService {
     }
 
     /// The rules that ports are given out by; `None` where only a server knows them.
-    pub fn policy(&self) -> Option<&Policy> {
-        self.desk.policy()
+    pub fn policy(&self) -> Option<Arc<Policy>> {
+        self.desk.own_rules().map(Rules::policy)
+    }
+
+    /// Goes by the ranges, roles, blocked ports and delay of another configuration from now on, as do all
+    /// that share this service's book in this process. The store, the space and what else a service is
+    /// opened with stay as they are ([`Configuration::differences`] tells them apart), and so does all
+    /// where a server keeps the book.
+    pub fn adopt(&self, configuration: &Configuration) {
+        if let Some(rules) = self.desk.own_rules() {
+            rules.replace(configuration.policy().clone());
+        }
     }
 
     /// Where the book is, without passwords.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use portbook_model::{
-    Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Revision, Timestamp, plan,
+    Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Policy, Revision, Timestamp, plan,
 };
 use portbook_store::{CommitError, Reading, Store, StoreError, Turn};
 
@@ -58,8 +58,9 @@ struct Request {
 /// What the writer keeps between commits.
 #[derive(Default)]
 struct Memory {
-    /// The spaces as far as they were read; nothing after whatever went wrong.
-    book: Option<Book>,
+    /// The spaces as far as they were read, and the rules that they were read for: a longer delay asks for
+    /// releases that were passed over. Nothing after whatever went wrong.
+    book: Option<(Book, Arc<Policy>)>,
     /// The furthest that the book was seen: never forgotten, so that a book that went back is noticed
     /// whatever happened in between.
     seen: Option<Head>,
@@ -116,7 +117,9 @@ impl Writer {
         let mut reading = self.store.read()?;
         let mut book = Book::new(reading.head()?);
         let now = book.clock(SystemTime::now().into());
-        Ok(self.plan(&mut *reading, &mut book, commands, now)?.answers)
+        let policy = self.rules.policy();
+        let plan = self.plan(&mut *reading, &mut book, commands, &policy, now)?;
+        Ok(plan.answers)
     }
 
     /// Carries a round's requests out, all of them together, but for those that nobody waits for any
@@ -170,13 +173,16 @@ impl Writer {
             let head = turn.head()?;
             self.check_continuity(memory.seen.as_ref(), &head)?;
             memory.seen = Some(head.clone());
+            let policy = self.rules.policy();
             // Whatever goes wrong from here on, the book is read anew next time.
-            let mut book = self.catch_up(&mut *turn, memory.book.take(), head)?;
+            let known = memory.book.take();
+            let known = known.filter(|(_, of)| Arc::ptr_eq(of, &policy));
+            let mut book = self.catch_up(&mut *turn, known.map(|(book, _)| book), head)?;
             let expected = book.head.revision;
             let now = book.clock(SystemTime::now().into());
-            let plan = self.plan(&mut *turn, &mut book, commands, now)?;
+            let plan = self.plan(&mut *turn, &mut book, commands, &policy, now)?;
             if plan.changes.is_empty() {
-                memory.book = Some(book);
+                memory.book = Some((book, policy));
                 return Ok(plan.answers);
             }
             let batch = Batch {
@@ -209,7 +215,7 @@ impl Writer {
             book.head.revision = expected.after(batch.changes.len());
             book.head.changed_at = now;
             memory.seen = Some(book.head.clone());
-            memory.book = Some(book);
+            memory.book = Some((book, policy));
             return Ok(plan.answers);
         }
         Err(Error::Contended {
@@ -278,6 +284,7 @@ impl Writer {
         reading: &mut dyn Reading,
         book: &mut Book,
         commands: &[Command],
+        policy: &Policy,
         now: Timestamp,
     ) -> Result<Plan, Error> {
         let mut needs = Needs::of(commands);
@@ -302,7 +309,7 @@ impl Writer {
         };
         for (space, needs) in &needs {
             if !book.spaces.contains_key(space) {
-                let delay = self.rules.policy().reuse_delay().as_millis();
+                let delay = policy.reuse_delay().as_millis();
                 let delay = i64::try_from(delay).unwrap_or(i64::MAX);
                 let released_after = Timestamp::from_millis(now.millis().saturating_sub(delay));
                 let read = reading.space(space, released_after)?;
@@ -313,7 +320,7 @@ impl Writer {
             reading.load(space, needs, space_book)?;
         }
         let host = self.rules.host_view();
-        let mut plan = plan(book, &commands, &*host, self.rules.policy(), now);
+        let mut plan = plan(book, &commands, &*host, policy, now);
         plan.answers.drain(..expiries);
         Ok(plan)
     }

@@ -83,11 +83,17 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
 }
 
 fn open(global: &Global, output: &Output) -> Result<PortAllocationService, Complaint> {
-    let configuration = configure(global)?;
+    open_as(&configure(global)?, output)
+}
+
+fn open_as(
+    configuration: &Configuration,
+    output: &Output,
+) -> Result<PortAllocationService, Complaint> {
     for (key, value, origin) in configuration.describe() {
         output.detail(&format!("{key} = {value} ({origin})"));
     }
-    Ok(PortAllocationService::open(&configuration)?)
+    Ok(PortAllocationService::open(configuration)?)
 }
 
 fn configure(global: &Global) -> Result<Configuration, Complaint> {

@@ -12,6 +12,7 @@ mod kit;
 
 mod installing;
 mod portpicker;
+mod reloading;
 mod serving;
 mod stopping;
 mod systemd;

@@ -16,10 +16,10 @@ use crate::serving::Serving;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the service manager would read.
-struct Told(UnixDatagram);
+pub(crate) struct Told(UnixDatagram);
 
 impl Told {
-    fn listen(at: &Path) -> Self {
+    pub(crate) fn listen(at: &Path) -> Self {
         let socket = UnixDatagram::bind(at).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
@@ -36,7 +36,7 @@ impl Told {
 
     /// What is told next but that the server lives.
     #[track_caller]
-    fn next_news(&self) -> String {
+    pub(crate) fn next_news(&self) -> String {
         loop {
             let told = self.next();
             if told != "WATCHDOG=1" {

@@ -4,6 +4,7 @@
 //! Each value knows where it came from, and whatever is wrong is told with its place.
 
 mod access;
+mod differences;
 mod document;
 mod environment;
 mod error;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use portbook_model::{Policy, PortStretch, Role, Space, Span};
 
 pub use access::{Secret, ServerAccess};
+pub use differences::{Counts, Difference};
 pub use environment::{Environment, Flags};
 pub use error::{ConfigurationError, ConfigurationFault, Place};
 pub use settings::RangeSettings;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Actor, AllocationRequest, AppKey, AppNumber, Ask, Grant, Head, Holder, Model, ModelPattern,
-    Outcome, Policy, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision, Space,
+    Outcome, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision, Space,
 };
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode, header};
@@ -31,6 +31,7 @@ use crate::check::Conflict;
 use crate::configuration::ServerAccess;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::repair::RepairIntent;
+use crate::rules::Rules;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
 use crate::wire::{self, Call, Request, Told};
@@ -265,7 +266,7 @@ impl Desk for RemoteDesk {
         self.address.to_string()
     }
 
-    fn policy(&self) -> Option<&Policy> {
+    fn own_rules(&self) -> Option<&Rules> {
         None
     }
 

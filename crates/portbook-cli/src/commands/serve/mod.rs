@@ -1,18 +1,19 @@
 //! `portbook serve`: the book as a service.
 
 mod installation;
+mod signals;
 mod units;
 
 use std::io::{self, IsTerminal};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
+use portbook::{Configuration, Environment};
 use portbook_server::portserver::{self, runtime_folder};
 use portbook_server::{Address, Inherited, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Answer, Ending, open};
+use super::{Answer, Ending, configure, open_as};
 use crate::arguments::{Global, LogFormat, Serve};
 use crate::output::{Complaint, Output};
 
@@ -23,17 +24,31 @@ pub(crate) fn run(arguments: &Serve, global: &Global, output: &Output) -> Ending
     if arguments.install.is_some() {
         return installation::run(arguments, global, output);
     }
-    let service = open(global, output)?;
+    let configuration = configure(global)?;
+    let service = open_as(&configuration, output)?;
     log(arguments);
     let inherited =
         Inherited::take().map_err(|error| cannot("use a socket that was handed over", &error))?;
     let settings = settings(arguments, &inherited)?;
     let runtime = runtime(&settings).map_err(|error| cannot("be started", &error))?;
     let in_time = runtime.block_on(async {
-        let stop = stop().map_err(|error| cannot("listen to signals", &error))?;
+        let deaf = |error: io::Error| cannot("listen to signals", &error);
+        let stop = signals::stop().map_err(deaf)?;
+        let hangups = signals::Hangups::new().map_err(deaf)?;
         let server = Server::bind(settings, inherited, service).await;
         let server = server.map_err(|error| Complaint::of_server(&error))?;
         announce(&server, output)?;
+        let reloader = Arc::new(server.reloader(configuration));
+        let flags = global.flags();
+        let reload = move || {
+            reloader.reload(|| Configuration::load(&flags, &Environment::of_process()));
+        };
+        let stop = async move {
+            tokio::select! {
+                () = stop => {}
+                () = hangups.follow(reload) => {}
+            }
+        };
         Ok::<_, Complaint>(server.run(stop).await)
     })?;
     // What did not end in time is left behind, whatever it waits for.
@@ -90,31 +105,6 @@ fn runtime(settings: &Settings) -> io::Result<Runtime> {
         .thread_name("portbook")
         .max_blocking_threads(limits.changes + limits.questions)
         .build()
-}
-
-/// Is there once the process is told to stop; told so twice, it goes at once.
-fn stop() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let (told, stop) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut told = Some(told);
-        let is_second = AtomicBool::new(false);
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if is_second.swap(true, Ordering::Relaxed) {
-                std::process::exit(1);
-            }
-            // Nobody waits for it any more once the server has stopped.
-            let _ = told.take().map(|told| told.send(()));
-        }
-    });
-    Ok(async move {
-        let _ = stop.await;
-    })
 }
 
 fn announce(server: &Server, output: &Output) -> io::Result<()> {

@@ -122,6 +122,8 @@ After={sockets} network.target postgresql.service
 [Service]
 Type=notify
 ExecStart={command}
+# Ranges, roles, blocked ports, the delay and the certificate are taken up without a restart.
+ExecReload=kill -HUP $MAINPID
 Restart=on-failure
 # A server that hangs is started anew; one whose database is away is not.
 WatchdogSec=30s
