@@ -76,20 +76,29 @@ fn ordered(apps: &[PortConfiguration]) -> Vec<&PortConfiguration> {
     apps
 }
 
+/// An app's pair as `port_config.json` has it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PortConfigEntry<'a> {
+    /// The model, as it was first spelt.
+    #[cfg_attr(feature = "openapi", schema(value_type = portbook_model::Model))]
+    model_name: &'a str,
+    /// The app's number.
+    #[cfg_attr(feature = "openapi", schema(value_type = portbook_model::AppNumber))]
+    app_number: u32,
+    /// The backend's port.
+    backend_port: Port,
+    /// The frontend's port.
+    frontend_port: Port,
+}
+
 /// As `port_config.json`: pairs only, two spaces of indent, no line end after the last line.
 ///
 /// The format has no place for a port space: the apps are best those of one.
 pub fn write_port_config(apps: &[PortConfiguration]) -> String {
-    #[derive(Serialize)]
-    struct Entry<'a> {
-        model_name: &'a str,
-        app_number: u32,
-        backend_port: Port,
-        frontend_port: Port,
-    }
     let entries: Vec<_> = ordered(apps)
         .into_iter()
-        .map(|exported| Entry {
+        .map(|exported| PortConfigEntry {
             model_name: exported.app.model.spelling(),
             app_number: exported.app.number.get(),
             backend_port: exported.backend_port,

@@ -39,6 +39,14 @@ fn name(longest: usize, extra: &str) -> ObjectBuilder {
         .pattern(Some(pattern))
 }
 
+/// A model's name, in the regular expressions of ECMA-262: no control characters, no blank (Unicode's
+/// White_Space) at either end, and neither directory.
+fn model_name() -> String {
+    const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
+    const BLANK: &str = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+    format!(r"(?!\.{{1,2}}$)[^{CONTROL}{BLANK}]([^{CONTROL}]*[^{CONTROL}{BLANK}])?")
+}
+
 schema!(Port, "A port.", number(1, 65_535));
 schema!(
     AppNumber,
@@ -56,6 +64,7 @@ schema!(
     text()
         .min_length(Some(1))
         .max_length(Some(Model::LONGEST))
+        .pattern(Some(format!("^{}$", model_name())))
         .examples(["openai_gpt-4"])
 );
 schema!(
@@ -63,6 +72,7 @@ schema!(
     "A model's name, or a glob such as `openai_*`; of a pool also nothing, for no model.",
     text()
         .max_length(Some(Model::LONGEST))
+        .pattern(Some(format!("^({})?$", model_name())))
         .examples(["openai_*"])
 );
 schema!(

@@ -58,7 +58,7 @@ pub(crate) struct Payload<T>(pub(crate) T);
 /// A JSON body that may carry a whole file.
 pub(crate) struct FilePayload<T>(pub(crate) T);
 
-/// A JSON body that may be left out.
+/// A JSON body that may be left out, or be `null`.
 pub(crate) struct OptionalPayload<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Payload<T> {
@@ -88,7 +88,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalPayload<T>
         let body = read(request.into_body(), app.limits.body, app.limits.upload).await?;
         match (body.is_empty(), is_json) {
             (true, _) if !has_kind || is_json => Ok(Self(T::default())),
-            (_, true) => parse(&body).map(Self),
+            (_, true) => Ok(Self(parse::<Option<T>>(&body)?.unwrap_or_default())),
             (_, false) => Err(not_json()),
         }
     }

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::routing::get;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement};
-use utoipa::{IntoResponses, OpenApi as _};
+use utoipa::openapi::{Content, InfoBuilder, OpenApi, Ref, RefOr, SecurityRequirement};
+use utoipa::{IntoResponses, OpenApi as _, ToSchema as _};
 
 use crate::docs;
 use crate::problem::Problem;
@@ -47,6 +47,9 @@ pub(crate) enum Change {
     /// The body did not come in time.
     #[response(status = 408)]
     Timeout(Problem),
+    /// The body, or what it names, is more than is taken at once.
+    #[response(status = 413)]
+    TooLarge(Problem),
     /// The body is not JSON.
     #[response(status = 415)]
     NotJson(Problem),
@@ -94,6 +97,34 @@ pub(crate) fn base() -> OpenApi {
         SecurityRequirement::default(),
         SecurityRequirement::new::<_, [&str; 0], &str>("token", []),
     ]);
+    document
+}
+
+/// The document with what holds for all routes alike: whatever describes a problem is of the problems'
+/// own media type (RFC 9457, 3).
+pub(crate) fn finish(mut document: OpenApi) -> OpenApi {
+    let problem = Ref::from_schema_name(Problem::name());
+    let is_problem = |content: &RefOr<Content>| match content {
+        RefOr::T(content) => content.schema == Some(RefOr::Ref(problem.clone())),
+        RefOr::Ref(_) => false,
+    };
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.post, &mut path.delete];
+        let operations = operations.into_iter().flatten();
+        for response in operations.flat_map(|operation| operation.responses.responses.values_mut())
+        {
+            if let RefOr::T(response) = response
+                && let Some(content) = response.content.get("application/json")
+                && is_problem(content)
+            {
+                let content = content.clone();
+                response.content.clear();
+                response
+                    .content
+                    .insert(Problem::MEDIA_TYPE.to_owned(), content);
+            }
+        }
+    }
     document
 }
 

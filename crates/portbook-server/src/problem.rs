@@ -30,6 +30,9 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// What a problem is sent as.
+    pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
     pub(crate) fn new(
         status: StatusCode,
         code: &str,
@@ -157,7 +160,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(Self::MEDIA_TYPE);
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response

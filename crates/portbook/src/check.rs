@@ -89,7 +89,21 @@ pub struct Conflict {
     pub hint: String,
     /// Where it is written, if it is about a file: in JSON `file`, `line` and `column`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = PlaceIfAny))]
     pub place: Option<FilePlace>,
+}
+
+/// What a conflict's `place` is in JSON: utoipa takes the members of a flattened `Option` for required ones.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes what `FilePlace` is written as")]
+struct PlaceIfAny {
+    /// The file that the conflict is about, if it is about one.
+    file: Option<String>,
+    /// The line in it, from 1.
+    line: Option<usize>,
+    /// The column, in characters from 1.
+    column: Option<usize>,
 }
 
 /// A place in a file.

@@ -2,23 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use crate::installed;
 use crate::kit::Sandbox;
 use crate::serving::Serving;
-
-/// What `scripts/test-servers` made.
-fn installed(name: &str) -> PathBuf {
-    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../test-servers");
-    let path = place.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run scripts/test-servers",
-        path.display()
-    );
-    path
-}
 
 /// A stretch that is no other test's, also not in a run beside this one.
 fn stretch(number: u32, length: u32) -> (u32, String) {

@@ -1,5 +1,6 @@
 //! `/api/v1/allocations`: get or allocate, look up, list, renew, release.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,7 +15,9 @@ use portbook::{
     AllocationRecord, Error, GrantRecord, PortAllocationService, PortConfiguration, ReleaseRecord,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::{InSpace, Spaced};
 use crate::app::App;
@@ -31,14 +34,13 @@ pub(crate) struct Allocate {
     /// One app's number.
     app_num: Option<AppNumber>,
     /// Several apps: all of them get ports, or none.
-    #[schema(max_items = 16384)]
+    #[schema(min_items = 1, max_items = 16384)]
     apps: Option<Vec<AppKey>>,
     /// Roles besides backend and frontend, as the configuration names them.
     #[serde(default)]
     roles: BTreeSet<Role>,
     /// Exactly these ports by role, or none; for one app.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, u16>)]
     ports: BTreeMap<Role, Port>,
     /// How long the allocation lasts unless it is renewed.
     ttl: Option<Span>,
@@ -51,6 +53,40 @@ pub(crate) struct Allocate {
     #[serde(default = "yes")]
     #[schema(default = true)]
     host_check: bool,
+}
+
+/// `Allocate` names one app or several: what its members do not say of themselves.
+pub(crate) struct AllocateOneOrSeveral;
+
+impl PartialSchema for AllocateOneOrSeveral {
+    fn schema() -> RefOr<Schema> {
+        let nothing = || ObjectBuilder::new().schema_type(Type::Null);
+        let one = ObjectBuilder::new()
+            .property("model", Model::schema())
+            .property("app_num", AppNumber::schema())
+            .property("apps", nothing())
+            .required("model")
+            .required("app_num");
+        let several = ObjectBuilder::new()
+            .property("apps", ObjectBuilder::new().schema_type(Type::Array))
+            .property("model", nothing())
+            .property("app_num", nothing())
+            .required("apps");
+        AllOfBuilder::new()
+            .item(Allocate::schema())
+            .item(OneOfBuilder::new().item(one).item(several))
+            .into()
+    }
+}
+
+impl ToSchema for AllocateOneOrSeveral {
+    fn name() -> Cow<'static, str> {
+        Allocate::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Allocate::schemas(schemas);
+    }
 }
 
 fn yes() -> bool {
@@ -96,12 +132,11 @@ impl Allocate {
 /// Idempotent: an app that has ports keeps them. Several apps are one atomic step.
 #[utoipa::path(
     post, path = "/api/v1/allocations", tag = "allocations", params(InSpace),
-    request_body = Allocate,
+    request_body = AllocateOneOrSeveral,
     responses(
         (status = 200, description = "All had their ports already", body = Granted),
         (status = 201, description = "At least one allocation was made", body = Granted),
         (status = 409, description = "A pinned port is taken, or the app has another", body = Problem),
-        (status = 413, description = "Too many apps at once", body = Problem),
         (status = 507, description = "No eligible port is left", body = Problem),
         crate::openapi::Change,
     )
@@ -165,6 +200,7 @@ pub(crate) struct Page {
     #[param(minimum = 1, maximum = 65535)]
     limit: Option<u32>,
     /// Those after the place that an earlier answer's `Portbook-Cursor` names.
+    #[param(pattern = "^[0-9]{1,10}~")]
     cursor: Option<String>,
 }
 
@@ -211,14 +247,14 @@ pub(crate) async fn list(
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     identity: String,
-    number: u32,
+    number: u64,
 }
 
 impl Place {
     fn of(app: &AppKey) -> Self {
         Self {
             identity: app.model.identity().to_owned(),
-            number: app.number.get(),
+            number: app.number.get().into(),
         }
     }
 

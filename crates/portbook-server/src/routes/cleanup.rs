@@ -19,6 +19,7 @@ use crate::problem::Problem;
 /// What is to be looked for, and whether apps that are gone are released.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CleanupRequest)]
 pub(crate) struct Wanted {
     /// `false`, the default: only say which would be released.
     #[serde(default)]

@@ -25,7 +25,7 @@ pub(crate) struct Wanted {
     /// Only those of this app of the model.
     app_num: Option<AppNumber>,
     /// Only the last so many.
-    #[param(maximum = 1000000)]
+    #[param(maximum = 4294967295_u32)]
     last: Option<u32>,
     /// The port space.
     space: Option<Space>,

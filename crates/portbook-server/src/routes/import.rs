@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use portbook::apps::export::{write_csv, write_port_config};
+use portbook::apps::export::{PortConfigEntry, write_csv, write_port_config};
 use portbook::model::Space;
 use portbook::{ImportReport, PortConfiguration};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,7 +41,6 @@ pub(crate) struct Import {
     post, path = "/api/v1/import", tag = "book", params(InSpace), request_body = Import,
     responses(
         (status = 200, description = "What was done, or would be", body = ImportReport),
-        (status = 413, description = "The list is too large", body = Problem),
         crate::openapi::Change,
     )
 )]
@@ -86,12 +85,21 @@ pub(crate) struct Wanted {
     space: Option<Space>,
 }
 
+/// An app as portbook's JSON has it, or as a port_config.json.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes answers that are written elsewhere")]
+enum Exported<'a> {
+    Json(Box<PortConfiguration>),
+    PortConfig(PortConfigEntry<'a>),
+}
+
 /// What is allocated, for other programs and for an import.
 #[utoipa::path(
     get, path = "/api/v1/export", tag = "book", params(Wanted),
     responses(
         (status = 200, description = "The list", content(
-            ([PortConfiguration] = "application/json"),
+            ([Exported] = "application/json"),
             (String = "text/csv"),
         )),
         crate::openapi::Question,

@@ -34,6 +34,7 @@ use crate::{auth, dashboard, openapi, origin};
 /// Everything that the server answers, and the document that says so.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (guarded, document) = api().split_for_parts();
+    let document = openapi::finish(document);
     guarded
         .merge(calls::router())
         .merge(metrics::router())
@@ -52,7 +53,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// The OpenAPI document of the REST interface, as it is generated from the code.
 pub fn document() -> OpenApi {
-    api().split_for_parts().1
+    openapi::finish(api().split_for_parts().1)
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {

@@ -18,6 +18,7 @@ use crate::problem::Problem;
 /// What is to be repaired, and whether it is.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RepairRequest)]
 pub(crate) struct Wanted {
     /// `false`, the default: only say what would move.
     #[serde(default)]
