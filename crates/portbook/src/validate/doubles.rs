@@ -25,16 +25,15 @@ struct Claim<'s> {
 }
 
 /// What is claimed twice. The later one is told of, with where the earlier is.
-pub(super) fn among(projects: &[FoundProject], apps: &[Option<AppKey>]) -> Vec<Conflict> {
+pub(super) fn among(projects: &[FoundProject]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     let mut ports: HashMap<(Port, Protocol), Vec<Claim<'_>>> = HashMap::new();
     let mut names: HashMap<&str, (Claimant<'_>, &Place)> = HashMap::new();
-    for (project, (found, app)) in projects.iter().zip(apps).enumerate() {
-        for service in &found.project.services {
-            let app = app.as_ref();
+    for (project, found) in projects.iter().enumerate() {
+        for service in &found.services {
             let by = Claimant {
                 project,
-                app,
+                app: found.app.as_ref(),
                 service,
             };
             for port in &service.ports {

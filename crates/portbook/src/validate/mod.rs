@@ -3,10 +3,12 @@
 //! | question | file |
 //! | --- | --- |
 //! | which files are there, and what do they say | `survey.rs` |
+//! | who of several threads reads which directory | `queue.rs` |
 //! | what should a port be by the book | `verdict.rs` |
 //! | what do two of the files claim at once | `doubles.rs` |
 
 mod doubles;
+mod queue;
 mod survey;
 mod verdict;
 
@@ -20,7 +22,7 @@ use serde::Serialize;
 use crate::check::{Conflict, ConflictKind, FilePlace};
 use crate::truths::{Drift, Homes};
 use crate::{Error, PortAllocationService};
-use survey::Survey;
+use survey::{Ground, Survey};
 use verdict::Book;
 
 /// What was found in files.
@@ -105,40 +107,32 @@ impl PortAllocationService {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| !name.starts_with("COMPOSE_"))
             .collect();
-        let survey = Survey::of(paths, &environment, progress);
+        let ground = Ground {
+            environment: &environment,
+            book,
+            homes,
+        };
+        let survey = Survey::of(paths, &ground, progress);
 
         let mut validated = Validated {
             unread: survey.unread,
             projects: survey.projects.len(),
             ..Validated::default()
         };
-        let apps: Vec<Option<AppKey>> = survey
-            .projects
-            .iter()
-            .map(|found| {
-                found
-                    .home
-                    .app(&homes)
-                    .or_else(|| homes.of_project(&found.project.name))
-            })
-            .collect();
-        for (found, app) in survey.projects.iter().zip(&apps) {
-            let verdicts = book.on_project(&found.project, app.as_ref(), &found.home);
-            validated.take(verdicts, app.as_ref());
-            validated.ports += found.project.ports().count();
-            let problems = found.project.problems.iter();
-            validated
-                .unread
-                .extend(problems.map(|problem| UnreadFile::at(&problem.place, &problem.fault)));
+        let doubles = doubles::among(&survey.projects);
+        for mut found in survey.projects {
+            validated.take(found.conflicts, found.app.as_ref());
+            validated.ports += found
+                .services
+                .iter()
+                .map(|service| service.ports.len())
+                .sum::<usize>();
+            validated.unread.append(&mut found.unread);
         }
-        for found in &survey.dot_envs {
-            let app = found.home.app(&homes);
-            let verdicts = book.on_dot_env(&found.dot_env, app.as_ref(), &found.home);
-            validated.take(verdicts, app.as_ref());
+        for found in survey.dot_envs {
+            validated.take(found.conflicts, found.app.as_ref());
         }
-        validated
-            .conflicts
-            .extend(doubles::among(&survey.projects, &apps));
+        validated.conflicts.extend(doubles);
         let key = |conflict: &Conflict| (conflict.place.clone(), conflict.kind, conflict.port);
         validated.conflicts.sort_by_key(key);
         // One line of `.env` says a port for itself and for every service that takes it.

@@ -1,18 +1,22 @@
-//! The compose projects and `.env` files at some paths, found and read by several threads at once.
+//! The compose projects and `.env` files at some paths, found, read and held against the book by several
+//! threads at once.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
-use portbook_apps::compose::{self, Environment, Project, Sources};
+use portbook_apps::compose::{self, Environment, Project, Service, Sources};
 use portbook_apps::dot_env::DotEnv;
 use portbook_apps::written::SourceFile;
 use portbook_model::AppKey;
 
 use super::UnreadFile;
+use super::queue::Queue;
+use super::verdict::Book;
+use crate::check::Conflict;
 use crate::truths::Homes;
 
 /// Directories of package managers: what lies in them is others' work.
@@ -26,7 +30,14 @@ const LEFT_OUT: [&str; 5] = [
 /// How deep directories may lie in one another.
 const DEEPEST: usize = 64;
 
-/// What there is.
+/// What files are read with and held against.
+pub(super) struct Ground<'g> {
+    pub(super) environment: &'g Environment,
+    pub(super) book: Book<'g>,
+    pub(super) homes: Homes,
+}
+
+/// What there is, and what is wrong with it.
 #[derive(Default)]
 pub(super) struct Survey {
     pub(super) projects: Vec<FoundProject>,
@@ -34,25 +45,42 @@ pub(super) struct Survey {
     pub(super) unread: Vec<UnreadFile>,
 }
 
-/// A compose project, and where it is.
+/// A compose project.
 pub(super) struct FoundProject {
-    pub(super) project: Project,
-    pub(super) home: Home,
+    shown: PathBuf,
+    /// Its first file.
+    main: Option<PathBuf>,
+    /// The files that it includes or extends.
+    parts: Vec<PathBuf>,
+    pub(super) app: Option<AppKey>,
+    pub(super) services: Vec<Service>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) unread: Vec<UnreadFile>,
 }
 
-/// An `.env` file, and where it is.
+/// An `.env` file.
 pub(super) struct FoundDotEnv {
-    pub(super) dot_env: DotEnv,
-    pub(super) home: Home,
+    shown: PathBuf,
+    pub(super) app: Option<AppKey>,
+    pub(super) conflicts: Vec<Conflict>,
 }
 
 /// A directory, by the path by which it was reached and by those that the book may know it by.
 #[derive(Debug, Clone)]
 pub(super) struct Home {
+    root: Arc<Root>,
+    /// The way from the root.
+    below: PathBuf,
+    depth: usize,
+}
+
+/// A directory that the caller names.
+#[derive(Debug)]
+struct Root {
     shown: PathBuf,
     absolute: PathBuf,
-    /// With links followed.
-    canonical: PathBuf,
+    /// With links followed, where that is another path.
+    canonical: Option<PathBuf>,
 }
 
 impl Home {
@@ -64,34 +92,56 @@ impl Home {
             false => &shown,
         };
         let absolute = std::path::absolute(here).unwrap_or_else(|_| here.to_owned());
-        let canonical = fs::canonicalize(here).unwrap_or_else(|_| absolute.clone());
-        Self {
+        let canonical = fs::canonicalize(here).ok();
+        let root = Root {
+            canonical: canonical.filter(|canonical| *canonical != absolute),
             shown,
             absolute,
-            canonical,
+        };
+        Self {
+            root: Arc::new(root),
+            below: PathBuf::new(),
+            depth: 0,
         }
     }
 
     fn child(&self, name: &OsStr) -> Self {
         Self {
-            shown: self.shown.join(name),
-            absolute: self.absolute.join(name),
-            canonical: self.canonical.join(name),
+            root: Arc::clone(&self.root),
+            below: self.below.join(name),
+            depth: self.depth + 1,
         }
     }
 
+    /// A root that is the directory itself, joined with no more than a name: no slash comes after it.
+    fn from(&self, root: &Path) -> PathBuf {
+        match self.below.as_os_str().is_empty() {
+            true => root.to_owned(),
+            false => root.join(&self.below),
+        }
+    }
+
+    fn shown(&self) -> PathBuf {
+        self.from(&self.root.shown)
+    }
+
+    fn canonical(&self) -> PathBuf {
+        self.from(self.root.canonical.as_ref().unwrap_or(&self.root.absolute))
+    }
+
     /// The app whose directory it is or lies in.
-    pub(super) fn app(&self, homes: &Homes) -> Option<AppKey> {
-        let app = homes.of_directory(&self.absolute);
-        app.or_else(|| homes.of_directory(&self.canonical))
+    fn app(&self, homes: &Homes) -> Option<AppKey> {
+        let app = homes.of_directory(&self.from(&self.root.absolute));
+        app.or_else(|| homes.of_directory(&self.from(self.root.canonical.as_ref()?)))
     }
 
     /// The `{model identity}` and `{n}` of the app that the directory is made for, by its name.
-    pub(super) fn made_for(&self) -> Option<(&str, u32)> {
-        self.canonical.ancestors().find_map(|folder| {
+    pub(super) fn made_for(&self) -> Option<(String, u32)> {
+        self.canonical().ancestors().find_map(|folder| {
             let number = folder.file_name()?.to_str()?.strip_prefix("app")?;
             let identity = folder.parent()?.file_name()?.to_str()?;
-            Some((identity, number.parse().ok().filter(|number| *number > 0)?))
+            let number = number.parse().ok().filter(|number| *number > 0)?;
+            Some((identity.to_owned(), number))
         })
     }
 }
@@ -99,24 +149,25 @@ impl Home {
 impl Survey {
     pub(super) fn of(
         paths: &[PathBuf],
-        environment: &Environment,
+        ground: &Ground<'_>,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Self {
         let mut survey = Self::default();
         let mut directories = Vec::new();
         for path in paths {
             match fs::metadata(path) {
-                Ok(metadata) if metadata.is_dir() => directories.push((Home::of(path), 0)),
-                Ok(_) => survey.file(path, environment),
+                Ok(metadata) if metadata.is_dir() => directories.push(Home::of(path)),
+                Ok(_) => survey.file(path, ground),
                 Err(error) => survey.unread.push(UnreadFile::whole(path, &error)),
             }
         }
         if !directories.is_empty() {
-            let queue = Queue::new(directories);
             let threads = thread::available_parallelism().map_or(1, usize::from);
+            let queue = Queue::new(directories, threads);
             thread::scope(|scope| {
-                let work = || survey_queue(&queue, environment, progress);
-                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+                let work = || survey_queue(&queue, ground, progress);
+                let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+                survey.add(work());
                 for worker in workers {
                     match worker.join() {
                         Ok(found) => survey.add(found),
@@ -137,41 +188,63 @@ impl Survey {
     }
 
     fn sort(&mut self) {
-        self.projects
-            .sort_by(|a, b| a.home.shown.cmp(&b.home.shown));
-        self.dot_envs
-            .sort_by(|a, b| a.home.shown.cmp(&b.home.shown));
+        self.projects.sort_by(|a, b| a.shown.cmp(&b.shown));
+        self.dot_envs.sort_by(|a, b| a.shown.cmp(&b.shown));
     }
 
     /// A file that the caller names: an `.env` file by its name, a compose file by any other.
-    fn file(&mut self, path: &Path, environment: &Environment) {
+    fn file(&mut self, path: &Path, ground: &Ground<'_>) {
         let home = Home::of(path.parent().unwrap_or(Path::new("")));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name == ".env" || name.starts_with(".env.") || name.ends_with(".env") {
-            self.dot_env(path, home, environment);
+            self.dot_env(path, &home, ground);
         } else {
-            self.project(&Sources::of_files(vec![path.to_owned()]), home, environment);
+            self.project(&Sources::of_files(vec![path.to_owned()]), &home, ground);
         }
     }
 
-    fn project(&mut self, sources: &Sources, home: Home, environment: &Environment) {
-        let mut project = Project::read(sources, environment);
-        if let Some(dot_env) = project.dot_env.take() {
+    fn project(&mut self, sources: &Sources, home: &Home, ground: &Ground<'_>) {
+        let project = Project::read(sources, ground.environment);
+        let by_home = home.app(&ground.homes);
+        let app = by_home
+            .clone()
+            .or_else(|| ground.homes.of_project(&project.name));
+        if let Some(dot_env) = &project.dot_env {
             self.dot_envs.push(FoundDotEnv {
-                dot_env,
-                home: home.clone(),
+                conflicts: ground.book.on_dot_env(dot_env, by_home.as_ref(), home),
+                app: by_home,
+                shown: home.shown(),
             });
         }
-        self.projects.push(FoundProject { project, home });
+        let mut files = project.files.iter().map(|file| file.path().to_owned());
+        let problems = project.problems.iter();
+        self.projects.push(FoundProject {
+            shown: home.shown(),
+            conflicts: ground.book.on_project(&project, app.as_ref(), home),
+            unread: problems
+                .map(|problem| UnreadFile::at(&problem.place, &problem.fault))
+                .collect(),
+            main: files.next(),
+            parts: files.skip(project.own_files.saturating_sub(1)).collect(),
+            app,
+            services: project.services,
+        });
     }
 
-    fn dot_env(&mut self, path: &Path, home: Home, environment: &Environment) {
+    fn dot_env(&mut self, path: &Path, home: &Home, ground: &Ground<'_>) {
         let file = match SourceFile::read(path) {
             Ok(file) => Arc::new(file),
             Err(error) => return self.unread.push(UnreadFile::whole(path, &error)),
         };
-        match DotEnv::read(&file, &|name| compose::variable(environment, name)) {
-            Ok(dot_env) => self.dot_envs.push(FoundDotEnv { dot_env, home }),
+        match DotEnv::read(&file, &|name| compose::variable(ground.environment, name)) {
+            Ok(dot_env) => {
+                let app = home.app(&ground.homes);
+                self.dot_envs.push(FoundDotEnv {
+                    conflicts: ground.book.on_dot_env(&dot_env, app.as_ref(), home),
+                    app,
+                    shown: home.shown(),
+                });
+            }
             Err(problem) => self
                 .unread
                 .push(UnreadFile::at(&problem.place, &problem.fault)),
@@ -179,10 +252,11 @@ impl Survey {
     }
 
     /// Reads what is in a directory, and gives the directories in it.
-    fn directory(&mut self, home: &Home, environment: &Environment) -> Vec<Home> {
-        let here = match home.shown.as_os_str().is_empty() {
+    fn directory(&mut self, home: &Home, ground: &Ground<'_>) -> Vec<Home> {
+        let shown = home.shown();
+        let here = match shown.as_os_str().is_empty() {
             true => Path::new("."),
-            false => &home.shown,
+            false => &shown,
         };
         let (mut names, mut below) = (Vec::<OsString>::new(), Vec::new());
         let listed = fs::read_dir(here).and_then(|entries| {
@@ -201,24 +275,31 @@ impl Survey {
             self.unread.push(UnreadFile::whole(here, &error));
         }
         let names = names.iter().map(OsString::as_os_str);
-        if let Some(sources) = Sources::among(&home.shown, names.clone()) {
-            self.project(&sources, home.clone(), environment);
+        if let Some(sources) = Sources::among(&shown, names.clone()) {
+            self.project(&sources, home, ground);
         } else if names.clone().any(|name| name == ".env") {
-            self.dot_env(&home.shown.join(".env"), home.clone(), environment);
+            self.dot_env(&shown.join(".env"), home, ground);
+        }
+        if home.depth >= DEEPEST && !below.is_empty() {
+            let message = format!("directories lie more than {DEEPEST} deep in one another");
+            self.unread.push(UnreadFile::whole(&shown, &message));
+            below.clear();
         }
         below
     }
 
     /// A project that another one includes or extends is a part of that one.
     fn leave_out_parts(&mut self) {
-        let mut parts = HashSet::new();
-        for found in &self.projects {
-            let files = found.project.files.iter().skip(found.project.own_files);
-            parts.extend(files.map(|file| file.path().to_owned()));
+        let parts = self.projects.iter_mut();
+        let parts: HashSet<PathBuf> = parts
+            .flat_map(|found| std::mem::take(&mut found.parts))
+            .collect();
+        if parts.is_empty() {
+            return;
         }
         self.projects.retain(|found| {
-            let main = found.project.files.first();
-            main.is_none_or(|main| !parts.contains(main.path()))
+            let main = found.main.as_ref();
+            main.is_none_or(|main| !parts.contains(main))
         });
     }
 }
@@ -228,75 +309,16 @@ fn is_left_out(name: &OsStr) -> bool {
     is_hidden || LEFT_OUT.iter().any(|left_out| name == *left_out)
 }
 
-/// Directories that wait to be searched.
-struct Queue {
-    state: Mutex<QueueState>,
-    changed: Condvar,
-}
-
-struct QueueState {
-    waiting: Vec<(Home, usize)>,
-    /// How many are being searched, each of which may add more.
-    busy: usize,
-    done: usize,
-}
-
-impl Queue {
-    fn new(waiting: Vec<(Home, usize)>) -> Self {
-        let state = QueueState {
-            waiting,
-            busy: 0,
-            done: 0,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
-    }
-
-    /// The next directory; `None` when all are done.
-    fn next(&self) -> Option<(Home, usize)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(next) = state.waiting.pop() {
-                state.busy += 1;
-                return Some(next);
-            }
-            if state.busy == 0 {
-                return None;
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Notes that a directory is done, and what is below it; gives how many are done.
-    fn finish(&self, below: impl IntoIterator<Item = (Home, usize)>) -> usize {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.waiting.extend(below);
-        state.busy -= 1;
-        state.done += 1;
-        self.changed.notify_all();
-        state.done
-    }
-}
-
 fn survey_queue(
-    queue: &Queue,
-    environment: &Environment,
+    queue: &Queue<Home>,
+    ground: &Ground<'_>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Survey {
     let mut survey = Survey::default();
-    while let Some((home, depth)) = queue.next() {
-        let mut below = survey.directory(&home, environment);
-        if depth >= DEEPEST && !below.is_empty() {
-            let message = format!("directories lie more than {DEEPEST} deep in one another");
-            survey.unread.push(UnreadFile::whole(&home.shown, &message));
-            below.clear();
-        }
-        progress(queue.finish(below.into_iter().map(|home| (home, depth + 1))));
+    let mut own = Vec::new();
+    while let Some(home) = queue.next(&mut own) {
+        own.append(&mut survey.directory(&home, ground));
+        progress(queue.finish(&mut own));
     }
     survey
 }
