@@ -15,6 +15,7 @@ pub(crate) fn run(
     output: &Output,
 ) -> Ending {
     let request = CleanupRequest {
+        models: None,
         apps_directory: arguments.apps_dir.clone(),
         grace: arguments.grace,
         max_share: arguments.max_share,

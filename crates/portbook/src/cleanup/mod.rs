@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use portbook_engine::Surroundings;
 use portbook_model::{
-    Allocation, AppKey, Ask, Note, Outcome, Ports, ReleaseCause, Span, Timestamp,
+    Allocation, AppKey, Ask, ModelPattern, Note, Outcome, Ports, ReleaseCause, Span, Timestamp,
 };
 use serde::Serialize;
 
@@ -35,12 +35,14 @@ use verdict::{ContainerSighting, Sighting, Verdict};
 /// What is to be looked for, and how far a cleanup may go.
 #[derive(Debug, Clone)]
 pub struct CleanupRequest {
+    /// The apps of these models only; `None`: every app.
+    pub models: Option<ModelPattern>,
     /// The directory that has every app's as `{model identity}/app{n}`; without it, only apps whose
     /// directory the book remembers are looked for.
     pub apps_directory: Option<PathBuf>,
     /// How long an app has to be missing before it is released.
     pub grace: Span,
-    /// The largest share of the apps that may go at once.
+    /// The largest share of the apps that are looked for that may go at once.
     pub max_share: Share,
     /// Where to look for container engines; without it, no app is taken to have a container.
     pub engines: Option<Surroundings>,
@@ -54,6 +56,7 @@ impl CleanupRequest {
 impl Default for CleanupRequest {
     fn default() -> Self {
         Self {
+            models: None,
             apps_directory: None,
             grace: Self::GRACE,
             max_share: Share::default(),
@@ -274,7 +277,7 @@ impl PortAllocationService {
             Some(path) => Some(directory::open(path)?),
             None => None,
         };
-        let Held { allocations, now } = self.held(None)?;
+        let Held { allocations, now } = self.held(request.models.clone())?;
         let alive = self.apps_that_answer()?;
         let mut survey = Survey {
             cleanup: Cleanup {
