@@ -47,8 +47,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the book is: sqlite:PATH, postgres://USER@HOST/DATABASE, or a server: http://HOST:PORT,
-    /// https://..., unix:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
+    /// Where the book is: sqlite:PATH, postgres://USER@HOST/DATABASE, etcd://HOST:PORT,HOST:PORT/PREFIX, or a
+    /// server: http://HOST:PORT, https://..., unix:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// The port space to work in: a set of hosts sharing one number line [default: default]
@@ -578,10 +578,10 @@ pub(crate) enum StoreCommand {
     /// Make a new, empty book where --store says
     ///
     /// A PostgreSQL database needs this once: nothing else creates or changes tables. The user needs the
-    /// right to create tables in the first schema of its search_path, and no more. A file is made at its
-    /// first use in any case.
+    /// right to create tables in the first schema of its search_path, and no more. An etcd cluster needs it
+    /// once for each prefix. A file is made at its first use in any case.
     Init {
-        /// Write the SQL to standard output, for whoever carries it out by hand
+        /// Write the SQL, or etcd's command, to standard output, for whoever carries it out by hand
         #[arg(long)]
         print: bool,
     },
@@ -593,7 +593,7 @@ pub(crate) enum StoreCommand {
     /// broke off: then it goes on from there. Whoever uses the book should stop first, since later changes
     /// are not in the copy.
     Copy {
-        /// The book to copy: sqlite:PATH or postgres://...
+        /// The book to copy: sqlite:PATH, postgres://... or etcd://...
         #[arg(long, value_name = "URL")]
         from: String,
         /// Where to copy it to

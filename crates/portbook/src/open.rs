@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use portbook_etcd::EtcdStore;
 use portbook_postgres::PostgresStore;
 use portbook_sqlite::SqliteStore;
 use portbook_store::{Store, StoreError};
@@ -17,6 +18,8 @@ pub(crate) enum StoreAddress {
     Sqlite(PathBuf),
     /// `postgres://...`
     Postgres(Box<portbook_postgres::Address>),
+    /// `etcd://...`
+    Etcd(Box<portbook_etcd::Address>),
 }
 
 impl FromStr for StoreAddress {
@@ -25,6 +28,9 @@ impl FromStr for StoreAddress {
     fn from_str(address: &str) -> Result<Self, Error> {
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             return Ok(StoreAddress::Postgres(Box::new(postgres_address(address)?)));
+        }
+        if address.starts_with("etcd://") || address.starts_with("etcds://") {
+            return Ok(StoreAddress::Etcd(Box::new(etcd_address(address)?)));
         }
         sqlite_path(address).map(StoreAddress::Sqlite)
     }
@@ -43,6 +49,19 @@ fn postgres_address(address: &str) -> Result<portbook_postgres::Address, Error> 
     })
 }
 
+/// A cluster's address; a password that it does not say is `ETCDCTL_PASSWORD`'s, as for etcd's own client.
+fn etcd_address(address: &str) -> Result<portbook_etcd::Address, Error> {
+    let parsed = address.parse::<portbook_etcd::Address>();
+    let parsed = parsed.map_err(|error| Error::StoreAddress {
+        given: without_password(address),
+        reason: error.to_string(),
+    })?;
+    Ok(match std::env::var("ETCDCTL_PASSWORD") {
+        Ok(password) => parsed.with_password(&password),
+        Err(_) => parsed,
+    })
+}
+
 /// Opens the book at this address.
 pub(crate) fn store(address: &str) -> Result<Box<dyn Store>, Error> {
     match address.parse()? {
@@ -54,6 +73,10 @@ pub(crate) fn store(address: &str) -> Result<Box<dyn Store>, Error> {
         StoreAddress::Postgres(database) => {
             let options = portbook_postgres::Options::default();
             Ok(Box::new(PostgresStore::open(*database, options)?))
+        }
+        StoreAddress::Etcd(cluster) => {
+            let options = portbook_etcd::Options::default();
+            Ok(Box::new(EtcdStore::open(*cluster, options)?))
         }
     }
 }
@@ -72,16 +95,11 @@ pub fn sqlite_path(address: &str) -> Result<PathBuf, Error> {
             let path = &address["sqlite:".len()..];
             path.strip_prefix("//").unwrap_or(path)
         }
-        Some("postgres" | "postgresql") => {
+        Some("postgres" | "postgresql" | "etcd" | "etcds") => {
             return wrong("a database is there, and no file: write sqlite:PATH");
         }
         Some("http" | "https" | "unix") => {
             return wrong("a portbook server is there, and no file: write sqlite:PATH");
-        }
-        Some("etcd") => {
-            return wrong(
-                "this version keeps books in SQLite files, PostgreSQL and portbook servers: write sqlite:PATH, postgres://HOST/DATABASE or http://HOST:PORT",
-            );
         }
         Some(other) if !other.contains('/') && !Path::new(address).exists() => {
             return wrong(&format!("`{other}:` is unknown: write sqlite:PATH"));

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use portbook_model::{Actor, Batch, Policy, Recorded, Revision, Space, SpaceChange, Timestamp};
-use portbook_postgres::{init, init_statements, upgrade};
 use portbook_store::{CommitError, Filter, Reading, Store};
 
 use crate::Error;
@@ -50,7 +49,11 @@ pub struct Verified {
 /// Makes a new, empty book at `address`.
 pub fn prepare(address: &str) -> Result<Prepared, Error> {
     match address.parse()? {
-        StoreAddress::Postgres(database) => match init(&database)? {
+        StoreAddress::Postgres(database) => match portbook_postgres::init(&database)? {
+            true => Ok(Prepared::Made),
+            false => Ok(Prepared::Stood),
+        },
+        StoreAddress::Etcd(cluster) => match portbook_etcd::init(&cluster)? {
             true => Ok(Prepared::Made),
             false => Ok(Prepared::Stood),
         },
@@ -66,10 +69,12 @@ pub fn prepare(address: &str) -> Result<Prepared, Error> {
     }
 }
 
-/// What [`prepare`] would do at `address`, as SQL; `None` where nothing is made by SQL of the user's.
+/// What [`prepare`] would do at `address`, as SQL or as a command of etcd's own client; `None` where nothing
+/// needs doing by hand.
 pub fn preparation(address: &str) -> Result<Option<String>, Error> {
     match address.parse()? {
-        StoreAddress::Postgres(_) => Ok(Some(init_statements())),
+        StoreAddress::Postgres(_) => Ok(Some(portbook_postgres::init_statements())),
+        StoreAddress::Etcd(cluster) => Ok(Some(portbook_etcd::init_command(&cluster)?)),
         StoreAddress::Sqlite(_) => Ok(None),
     }
 }
@@ -77,7 +82,8 @@ pub fn preparation(address: &str) -> Result<Option<String>, Error> {
 /// Brings the book at `address` to this program's schema; `false` where it had that already.
 pub fn bring_up_to_date(address: &str) -> Result<bool, Error> {
     match address.parse()? {
-        StoreAddress::Postgres(database) => Ok(upgrade(&database)?),
+        StoreAddress::Postgres(database) => Ok(portbook_postgres::upgrade(&database)?),
+        StoreAddress::Etcd(cluster) => Ok(portbook_etcd::upgrade(&cluster)?),
         // A file is brought there by whoever opens it.
         StoreAddress::Sqlite(_) => {
             open::store(address)?;

@@ -215,7 +215,7 @@ fn a_store_that_is_none() {
         ("sqlite:", "sqlite:PATH"),
         ("postgres://localhost/x?colour=red", "colour"),
         ("http://localhost/x", "http://host:7678"),
-        ("etcd://localhost:2379/x", "portbook servers"),
+        ("etcd://localhost:2379/x?colour=red", "colour"),
         ("mysql:x", "mysql"),
     ] {
         refused(&sandbox, &["allocate", "m", "1", "--store", store], &[said]);

@@ -1,49 +1,15 @@
 //! The database goes away in the middle.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use portbook_postgres::testing::Server;
 use serde_json::Value;
 
-use crate::kit::{Desk, Run};
+use crate::kit::Desk;
+use crate::load::under_load;
 use crate::proxy::{Cut, Proxy};
-
-/// While `disturb` does its worst, four clients allocate app after app. How many calls failed, and what
-/// the others were answered.
-fn under_load(desk: &Desk, disturb: impl FnOnce()) -> (Vec<Run>, Vec<Value>) {
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let client = |name: usize| {
-            let (desk, is_over) = (desk, &is_over);
-            scope.spawn(move || {
-                let mut runs = Vec::new();
-                let mut number = 1;
-                while !is_over.load(Ordering::SeqCst) {
-                    runs.push(desk.run(&format!("allocate client-{name} {number} --json")));
-                    number += 1;
-                }
-                runs
-            })
-        };
-        let clients: Vec<_> = (0..4).map(client).collect();
-        let disturbed = catch_unwind(AssertUnwindSafe(disturb));
-        is_over.store(true, Ordering::SeqCst);
-        if let Err(panic) = disturbed {
-            resume_unwind(panic);
-        }
-        let runs: Vec<Run> = clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap())
-            .collect();
-        let answers = runs.iter().filter_map(Run::answer).collect();
-        let failed = runs.into_iter().filter(|run| run.status != 0).collect();
-        (failed, answers)
-    })
-}
 
 #[test]
 fn allocation_goes_on_when_the_server_was_restarted_in_the_middle() {

@@ -8,7 +8,13 @@
 )]
 
 mod away;
+#[path = "../shared/commands.rs"]
+mod commands;
 mod copies;
+#[path = "../shared/desk.rs"]
+mod desk;
 mod kit;
+#[path = "../shared/load.rs"]
+mod load;
 mod proxy;
 mod same_answers;
