@@ -93,9 +93,19 @@ impl SourceFile {
 /// The mark that some editors put before UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-fn read_at_most(file: File, expected: u64) -> Result<Vec<u8>, NoText> {
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default() + 1);
-    file.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
+/// Reads a file that should have so many bytes: one question to the system where it has.
+fn read_at_most(mut file: File, expected: u64) -> Result<Vec<u8>, NoText> {
+    let expected = usize::try_from(expected).unwrap_or_default();
+    let mut bytes = vec![0; expected + 1];
+    let length = match file.read(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        length => length?,
+    };
+    bytes.truncate(length);
+    // What is no file on a disk may say that it has nothing, or give it bit by bit.
+    if length != expected || expected == 0 {
+        file.take(LARGEST_TEXT + 1).read_to_end(&mut bytes)?;
+    }
     if bytes.len() as u64 > LARGEST_TEXT {
         return Err(NoText::TooLarge);
     }

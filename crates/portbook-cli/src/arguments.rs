@@ -415,6 +415,10 @@ pub(crate) struct Repair {
     /// Move apps that run, too: each has to be started anew
     #[arg(long)]
     pub(crate) include_running: bool,
+    /// The container engine has to say which apps run in containers. Without it, one is asked where it is
+    /// there, once there is something to move
+    #[arg(long)]
+    pub(crate) docker: bool,
     /// Not what is in conflict, but this app: every port of it to the lowest eligible one
     #[arg(long = "move", num_args = 2, value_names = ["MODEL", "APP"], allow_negative_numbers = true)]
     pub(crate) app: Option<Vec<String>>,

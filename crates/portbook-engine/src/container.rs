@@ -101,6 +101,13 @@ impl ContainerState {
     }
 }
 
+impl Container {
+    /// Whether it runs, or is about to run again by itself.
+    pub fn is_up(&self) -> bool {
+        self.state.has_ports() || self.state == ContainerState::Restarting
+    }
+}
+
 impl fmt::Display for ContainerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -20,6 +20,7 @@ use crate::Error;
 use crate::check::Conflict;
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
+use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
 
@@ -140,11 +141,13 @@ pub(crate) trait Desk: Send + Sync {
         host: HostLook,
     ) -> Result<Vec<Conflict>, Error>;
 
-    /// What a repair moves and leaves; what the asker's file promises is promised.
+    /// What a repair moves and leaves; what the asker's file promises is promised, and `containers` are
+    /// those that the asker knows of.
     fn repair_intent(
         &self,
         scope: &Scope,
         file: Option<PromiseFile>,
+        containers: &LiveContainers,
         moves_running: bool,
     ) -> Result<RepairIntent, Error>;
 

@@ -52,7 +52,7 @@ pub use records::{
     PortPair, ReleaseRecord, ResolvedRecord,
 };
 pub use repair::{
-    FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused,
+    AskEngines, FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused,
     RepairRequest,
 };
 pub use running::{BegunRun, EndedRun, RunPlace};

@@ -17,8 +17,9 @@ use crate::check::Conflict;
 use crate::claims::Claims;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::ownership::{Whose, apps_that_answer, port_uses};
-use crate::repair::RepairIntent;
+use crate::repair::{HostFindings, RepairIntent};
 use crate::rules::Rules;
+use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::Watcher;
 use crate::writer::{MOST_LOSSES, Writer};
@@ -234,6 +235,7 @@ impl Desk for LocalDesk {
         &self,
         scope: &Scope,
         file: Option<PromiseFile>,
+        containers: &LiveContainers,
         moves_running: bool,
     ) -> Result<RepairIntent, Error> {
         self.read(|reading| {
@@ -247,7 +249,7 @@ impl Desk for LocalDesk {
                 &scope.space,
                 &allocations,
                 &book,
-                self.checks_host(scope),
+                &HostFindings::of(&allocations, &book, self.checks_host(scope), containers)?,
                 moves_running,
             )
         })

@@ -25,6 +25,7 @@ use crate::promises::{Current, PromiseSource};
 use crate::remote::{RemoteDesk, ServerAddress};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
+use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
 use crate::{Error, PortPair, open};
@@ -587,9 +588,14 @@ impl PortAllocationService {
     }
 
     /// What a repair moves and leaves.
-    pub(crate) fn repair_intent(&self, moves_running: bool) -> Result<RepairIntent, Error> {
+    pub(crate) fn repair_intent(
+        &self,
+        containers: &LiveContainers,
+        moves_running: bool,
+    ) -> Result<RepairIntent, Error> {
         let file = self.promised()?;
-        self.desk.repair_intent(&self.scope, file, moves_running)
+        let desk = &self.desk;
+        desk.repair_intent(&self.scope, file, containers, moves_running)
     }
 
     /// Has asks carried out together, in one commit.

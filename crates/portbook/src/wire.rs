@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk::{HistoryOf, HostLook, Scope};
 use crate::error::Failure;
+use crate::truths::LiveContainers;
 use crate::{Error, PortAllocationService};
 
 /// Where a server takes such requests, by `POST`.
@@ -64,6 +65,7 @@ pub(crate) enum Call {
     },
     RepairIntent {
         file: Option<PromiseFile>,
+        containers: LiveContainers,
         moves_running: bool,
     },
     History(HistoryOf),
@@ -133,8 +135,9 @@ impl Request {
             Call::Conflicts { file, host } => json(&desk.conflicts(scope, file, host)?),
             Call::RepairIntent {
                 file,
+                containers,
                 moves_running,
-            } => json(&desk.repair_intent(scope, file, moves_running)?),
+            } => json(&desk.repair_intent(scope, file, &containers, moves_running)?),
             Call::History(of) => json(&desk.history(scope, &of)?),
             Call::Stats(file) => json(&desk.stats(scope, file)?),
             Call::PortLine(file) => json(&desk.port_line(scope, file)?),

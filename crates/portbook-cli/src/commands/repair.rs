@@ -1,9 +1,10 @@
 //! `portbook repair`: move what is in conflict.
 
+use portbook::engine::Surroundings;
 use portbook::model::{AppKey, AppNumber, InvalidAppNumber, InvalidModel, Model};
 use portbook::{
-    FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, PortAllocationService, Repair,
-    RepairRequest,
+    AskEngines, FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, PortAllocationService,
+    Repair, RepairRequest,
 };
 
 use super::allocate::pins;
@@ -21,6 +22,11 @@ pub(crate) fn run(
         include_running: arguments.include_running,
         by_hand: by_hand(arguments)?,
         apps_directories: arguments.apps_dir.clone(),
+        engines: match arguments.docker {
+            true => AskEngines::Always(Surroundings::of_process()),
+            false if service.checks_host() => AskEngines::IfThere(Surroundings::of_process()),
+            false => AskEngines::Never,
+        },
     };
     let progress = Progress::of(output, "repairing");
     let repair = match arguments.yes {

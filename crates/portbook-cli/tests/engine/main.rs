@@ -11,4 +11,5 @@ mod answering;
 mod compose;
 mod kit;
 mod reaching;
+mod repairing;
 mod stopped;

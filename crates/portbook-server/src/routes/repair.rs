@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use portbook::engine::Surroundings;
 use portbook::model::Space;
-use portbook::{Repair, RepairRequest};
+use portbook::{AskEngines, Repair, RepairRequest};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -51,6 +52,10 @@ pub(crate) async fn repair(
     let service = app.service_for(&caller).spaced(query.space, body.space)?;
     let request = RepairRequest {
         include_running: body.include_running,
+        engines: match service.checks_host() {
+            true => AskEngines::IfThere(Surroundings::of_process()),
+            false => AskEngines::Never,
+        },
         ..RepairRequest::default()
     };
     let repair = app

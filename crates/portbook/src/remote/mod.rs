@@ -32,6 +32,7 @@ use crate::configuration::ServerAccess;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
+use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
 use crate::wire::{self, Call, Request, Told};
@@ -333,12 +334,14 @@ impl Desk for RemoteDesk {
         &self,
         scope: &Scope,
         file: Option<PromiseFile>,
+        containers: &LiveContainers,
         moves_running: bool,
     ) -> Result<RepairIntent, Error> {
         self.ask(
             scope,
             Call::RepairIntent {
                 file,
+                containers: containers.clone(),
                 moves_running,
             },
         )

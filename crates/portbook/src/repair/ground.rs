@@ -11,18 +11,17 @@ use super::RepairIntent;
 use crate::Error;
 use crate::check::{Conflict, Disagreement, disagreements};
 use crate::ownership::{Whose, is_running, port_uses};
+use crate::truths::LiveContainers;
 
-/// What a repair of the space moves and leaves. `book` has what the asker's file promises; `host` says
-/// whether to look at this host too.
+/// What a repair of the space moves and leaves. `book` has what the asker's file promises.
 pub(crate) fn intent(
     reading: &mut dyn Reading,
     space: &Space,
     allocations: &[Allocation],
     book: &SpaceBook,
-    host: bool,
+    findings: &HostFindings,
     moves_running: bool,
 ) -> Result<RepairIntent, Error> {
-    let findings = HostFindings::of(allocations, book, host)?;
     let repair = plan_repair(&RepairView {
         allocations,
         promises: &book.promises,
@@ -58,31 +57,48 @@ fn healed(
 
 /// What this host says of the apps and of the ports that they have or are promised.
 #[derive(Default)]
-struct HostFindings {
+pub(crate) struct HostFindings {
     strangers: BTreeMap<(AppKey, Port), Holder>,
     running: BTreeSet<AppKey>,
 }
 
 impl HostFindings {
-    /// Without a look at the host, only what the book notes of runs is asked after.
-    fn of(allocations: &[Allocation], book: &SpaceBook, host: bool) -> Result<Self, HostError> {
+    /// What `containers` says holds in any case. Without a look at the host, only what the book notes of
+    /// runs is asked after besides.
+    pub(crate) fn of(
+        allocations: &[Allocation],
+        book: &SpaceBook,
+        host: bool,
+        containers: &LiveContainers,
+    ) -> Result<Self, HostError> {
         let mut findings = Self::default();
         for held in allocations {
             let run = held.notes.run.as_ref();
-            if run.is_some_and(|run| is_running(&run.process)) {
+            let by_note = run.is_some_and(|run| is_running(&run.process));
+            if by_note || containers.running.contains(&held.app) {
                 findings.running.insert(held.app.clone());
             }
         }
         if host {
-            findings.look_at_held(allocations)?;
+            findings.look_at_held(allocations, containers)?;
             findings.look_at_promised(allocations, book)?;
         }
         Ok(findings)
     }
 
     /// Where two apps hold one port, whose process has it is not the other's stranger.
-    fn look_at_held(&mut self, allocations: &[Allocation]) -> Result<(), HostError> {
-        let uses = port_uses(allocations)?;
+    fn look_at_held(
+        &mut self,
+        allocations: &[Allocation],
+        containers: &LiveContainers,
+    ) -> Result<(), HostError> {
+        let mut uses = port_uses(allocations)?;
+        for port_use in &mut uses {
+            if port_use.whose == Whose::Engine {
+                let app = &port_use.allocation.app;
+                port_use.whose = containers.whose(port_use.holder.port, app);
+            }
+        }
         let answered: PortSet = uses
             .iter()
             .filter(|port_use| port_use.whose != Whose::Stranger)

@@ -15,19 +15,33 @@ mod stations;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use portbook_engine::{EngineError, Surroundings};
 use portbook_model::plan::{Fault, Unmoved};
 use portbook_model::{Allocation, AppKey, Move, MovedApp, Port, Ports, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Conflict, ConflictKind};
 use crate::ownership::is_running;
+use crate::truths::LiveContainers;
 use crate::{Error, PortAllocationService};
 
 pub use files::{FileChange, FileRepair};
-pub(crate) use ground::intent;
+pub(crate) use ground::{HostFindings, intent};
 
 use files::{AppFiles, FilePlan};
 use stations::Stations;
+
+/// Whether container engines are asked which apps run in containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AskEngines {
+    /// No.
+    #[default]
+    Never,
+    /// Those that are there, once there is something to move. One that does not answer is noted.
+    IfThere(Surroundings),
+    /// One has to answer.
+    Always(Surroundings),
+}
 
 /// What is to be repaired.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +52,8 @@ pub struct RepairRequest {
     pub by_hand: Option<MoveByHand>,
     /// Directories that have apps' as `{model identity}/app{n}`, besides those that the book remembers.
     pub apps_directories: Vec<PathBuf>,
+    /// Whether an app whose container runs is known to run though nothing of it is seen at its ports.
+    pub engines: AskEngines,
 }
 
 /// A move that somebody asks for.
@@ -61,7 +77,7 @@ pub struct Repair {
     pub left: Vec<LeftConflict>,
     /// The files that say a port which their app has left, by app, then path.
     pub files: Vec<FileRepair>,
-    /// What else is worth knowing of the apps' files, a sentence each.
+    /// What else is worth knowing, of engines and of the apps' files, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -141,11 +157,12 @@ pub(crate) struct RepairIntent {
 impl PortAllocationService {
     /// What [`repair`](Self::repair) would do now.
     pub fn preview_repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
-        let intent = self.intent(request)?;
+        let (intent, mut notes) = self.intent(request)?;
         let mut left = self.conflicts_that_count(request)?;
         left.retain(|conflict| !intent.resolves(conflict));
         let moved = self.preview_relocation(intent.moves.clone())?;
-        let (files, notes) = self.repair_files(request, &moved, FilePlan::preview)?;
+        let (files, of_files) = self.repair_files(request, &moved, FilePlan::preview)?;
+        notes.extend(of_files);
         Ok(Repair {
             applied: false,
             moves: moved_ports(&intent.moves, &moved),
@@ -160,13 +177,14 @@ impl PortAllocationService {
     ///
     /// Killed between the commit and the last file, the next repair goes on where this one stopped.
     pub fn repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
-        let intent = self.intent(request)?;
+        let (intent, mut notes) = self.intent(request)?;
         let moved = match intent.moves.is_empty() {
             true => Vec::new(),
             false => self.relocate(intent.moves.clone())?,
         };
         // What has moved is in the history by now.
-        let (files, notes) = self.repair_files(request, &[], FilePlan::apply)?;
+        let (files, of_files) = self.repair_files(request, &[], FilePlan::apply)?;
+        notes.extend(of_files);
         Ok(Repair {
             applied: true,
             moves: moved_ports(&intent.moves, &moved),
@@ -216,26 +234,63 @@ impl PortAllocationService {
         Ok((files, notes))
     }
 
-    fn intent(&self, request: &RepairRequest) -> Result<RepairIntent, Error> {
-        match &request.by_hand {
-            Some(by_hand) => Ok(RepairIntent {
-                moves: self.moves_by_hand(by_hand, request.include_running)?,
+    /// What is to move and what stays, and a sentence for each engine that did not answer.
+    fn intent(&self, request: &RepairRequest) -> Result<(RepairIntent, Vec<String>), Error> {
+        if let Some(by_hand) = &request.by_hand {
+            let held = self.get(&by_hand.app)?;
+            let (containers, notes) = self.live_containers(&request.engines)?;
+            let intent = RepairIntent {
+                moves: self.moves_by_hand(held, by_hand, &containers, request.include_running)?,
                 ..RepairIntent::default()
-            }),
-            None => self.repair_intent(request.include_running),
+            };
+            return Ok((intent, notes));
         }
+        if let AskEngines::IfThere(_) = &request.engines {
+            // Engines are slow to answer, and asked only where it matters.
+            let unasked = LiveContainers::default();
+            let intent = self.repair_intent(&unasked, request.include_running)?;
+            if intent.moves.is_empty() && intent.left.is_empty() {
+                return Ok((intent, Vec::new()));
+            }
+        }
+        let (containers, notes) = self.live_containers(&request.engines)?;
+        let intent = self.repair_intent(&containers, request.include_running)?;
+        Ok((intent, notes))
+    }
+
+    fn live_containers(
+        &self,
+        engines: &AskEngines,
+    ) -> Result<(LiveContainers, Vec<String>), Error> {
+        let (surroundings, has_to_answer) = match engines {
+            AskEngines::Never => return Ok(Default::default()),
+            AskEngines::IfThere(surroundings) => (surroundings, false),
+            AskEngines::Always(surroundings) => (surroundings, true),
+        };
+        let (live, silent) = match self.apps_in_containers(surroundings) {
+            Ok(found) => found,
+            Err(Error::Engine(EngineError::Nowhere(_))) if !has_to_answer => Default::default(),
+            Err(Error::Engine(error)) if !has_to_answer => (LiveContainers::default(), vec![error]),
+            Err(error) => return Err(error),
+        };
+        let silent = silent.iter();
+        let silent =
+            silent.map(|error| format!("{error}; which apps run in its containers is not known"));
+        Ok((live, silent.collect()))
     }
 
     fn moves_by_hand(
         &self,
+        held: Allocation,
         by_hand: &MoveByHand,
+        containers: &LiveContainers,
         include_running: bool,
     ) -> Result<Vec<Move>, Error> {
-        let held = self.get(&by_hand.app)?;
         let run = held.notes.run.as_ref();
         let runs = || -> Result<bool, Error> {
             let by_note = run.is_some_and(|run| is_running(&run.process));
-            Ok(by_note || self.apps_that_answer()?.contains(&held.app))
+            let in_container = containers.running.contains(&held.app);
+            Ok(by_note || in_container || self.apps_that_answer()?.contains(&held.app))
         };
         if !include_running && runs()? {
             return Err(RepairRefused::Runs(held.app).into());

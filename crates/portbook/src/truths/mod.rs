@@ -6,11 +6,13 @@
 //! | which app is a Compose project or a folder of | `homes.rs` |
 //! | whose is a container, and what does it have or want against the book | `containers.rs` |
 //! | in which state is an app | `state.rs` |
+//! | which apps run in containers, for who has no use for more | `live.rs` |
 //!
 //! Nothing is changed, and nobody's process or container is ended: who is in the way is named.
 
 mod containers;
 mod homes;
+mod live;
 mod state;
 
 pub use state::{AppState, AppTruth, Belonging, ContainerName, Drift, PortHolder, PortTruth};
@@ -29,6 +31,7 @@ use crate::validate::{UnreadFile, Validated};
 use crate::{Error, PortAllocationService};
 use containers::{Containers, Placed};
 pub(crate) use homes::Homes;
+pub(crate) use live::LiveContainers;
 
 /// What to hold against the book.
 #[derive(Debug, Clone, Default)]
@@ -163,6 +166,16 @@ impl PortAllocationService {
             Err(Error::Engine(error)) => Ok(Err(error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// The containers that run, and the engines that did not answer while others did.
+    pub(crate) fn apps_in_containers(
+        &self,
+        engines: &Surroundings,
+    ) -> Result<(LiveContainers, Vec<EngineError>), Error> {
+        let allocations = self.allocations(None)?;
+        let (containers, silent) = self.containers(engines, &allocations)?;
+        Ok((LiveContainers::of(&containers), silent))
     }
 
     fn containers(

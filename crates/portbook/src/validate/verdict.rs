@@ -128,6 +128,10 @@ impl<'b> Book<'b> {
     }
 
     fn role_of_variable(&self, name: &str, app: Option<&Allocation>) -> Option<Role> {
+        // Most variables are no port's, and cheaply told from those.
+        if !name.ends_with("_PORT") {
+            return None;
+        }
         let mut own = app.into_iter().flat_map(|app| app.ports.keys());
         let own = own.find(|role| port_variable(role) == name);
         own.or_else(|| self.variables.get(name)).cloned()
@@ -192,10 +196,9 @@ impl<'b> Book<'b> {
 
     /// The names that an app is to have, where its `.env` file gives it some.
     fn on_name(&self, entry: &Entry, app: &Allocation) -> Option<Conflict> {
-        let names = self.names(&app.app)?;
         let due = match entry.name.as_str() {
-            "PROJECT_NAME" => names.project,
-            "COMPOSE_PROJECT_NAME" => names.compose,
+            "PROJECT_NAME" => self.names(&app.app)?.project,
+            "COMPOSE_PROJECT_NAME" => self.names(&app.app)?.compose,
             _ => return None,
         };
         (entry.value.as_str() != due).then(|| Conflict {
