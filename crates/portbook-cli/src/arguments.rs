@@ -112,7 +112,9 @@ pub(crate) enum Color {
 }
 
 /// What is to be done.
+// Of all commands' arguments, only those of the one that is asked for are put together.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Get an app's ports, allocating them if it has none
     ///
