@@ -36,11 +36,12 @@ const NO_DATABASE: &str = "what is in it is no SQLite database, or no longer one
 pub(crate) struct BookConnection {
     /// SQLite's connection.
     pub(crate) sqlite: Connection,
-    /// The book's file.
-    pub(crate) file: FileId,
+    /// The book's file; `None` of a book that nobody has written yet.
+    pub(crate) file: Option<FileId>,
     /// The journal that was beside it: while a connection is open, it stays.
     pub(crate) journal: Option<FileId>,
-    /// Whether the book is read without locks, since it lies where nothing can be written.
+    /// Whether the book is read without locks, since nothing can be written where it lies, or nothing has
+    /// been.
     pub(crate) frozen: bool,
 }
 
@@ -70,12 +71,29 @@ pub(crate) fn open(place: &Place) -> Result<BookConnection, StoreError> {
             let journal = journal.map(|journal| FileId::of(&journal));
             return Ok(BookConnection {
                 sqlite,
-                file,
+                file: Some(file),
                 journal,
                 frozen,
             });
         }
     }
+}
+
+/// An empty book in memory, to be read where no file is yet.
+pub(crate) fn unwritten(place: &Place) -> Result<BookConnection, StoreError> {
+    refuse_orphaned_journal(place)?;
+    let mut above = place.directory().ancestors();
+    if let Some(file) = above.find(|above| above.exists()).filter(|it| !it.is_dir()) {
+        return Err(place.unreachable(format!("{} is not a directory", file.display())));
+    }
+    let mut sqlite = Connection::open_in_memory().map_err(|error| place.failure(&error))?;
+    schema::build(&mut sqlite).map_err(|error| place.failure(&error))?;
+    Ok(BookConnection {
+        sqlite,
+        file: None,
+        journal: None,
+        frozen: true,
+    })
 }
 
 /// The file at the book's path, which must be one that a book can be in.

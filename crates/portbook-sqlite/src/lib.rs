@@ -28,4 +28,4 @@ mod session;
 mod store;
 
 pub use legacy::read_legacy;
-pub use store::{Options, SqliteStore};
+pub use store::{Creation, Options, SqliteStore};

@@ -137,7 +137,10 @@ impl<'a> Session<'a> {
             Refused::Unwritable(reason) => CommitError::Failed(place.failed(reason)),
         })?;
         // A file that has no name any more takes commits as gladly as a book does.
-        let opened = self.connection.as_ref().map(|connection| connection.file);
+        let opened = self
+            .connection
+            .as_ref()
+            .and_then(|connection| connection.file);
         if Some(book_file(place)?) != opened {
             return Err(place
                 .failed("another file was put in its place meanwhile")

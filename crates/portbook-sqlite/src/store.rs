@@ -21,18 +21,28 @@ const KEPT: usize = 8;
 /// How a book is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether a book that is not there is made, with the directories above it. Otherwise it is
-    /// [`StoreError::Unreachable`].
-    pub create: bool,
+    /// When a book that is not there is made, with the directories above it.
+    pub creation: Creation,
     /// Whether who wants to write waits in the queue. Without, commits collide and are told to plan
     /// again; every promise holds all the same, which is what this switch is for: tests of that.
     pub turns: bool,
 }
 
+/// When a book that is not there is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// When it is opened.
+    Opening,
+    /// At the first turn to write. Until then a reading finds an empty book, and leaves no file.
+    Writing,
+    /// Never: it is [`StoreError::Unreachable`].
+    Never,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
-            create: true,
+            creation: Creation::Opening,
             turns: true,
         }
     }
@@ -100,7 +110,7 @@ impl SqliteStore {
             let mut connections = self.connections();
             let fit = connections
                 .idle
-                .pop_if(|connection| Some(connection.file) == present);
+                .pop_if(|connection| connection.file == present);
             if let Some(connection) = fit {
                 return Ok(connection);
             }
@@ -113,15 +123,31 @@ impl SqliteStore {
     }
 
     fn open_new(&self, lock: Option<&Lock<'_>>) -> Result<BookConnection, StoreError> {
-        if self.present()?.is_none() && self.options.create {
-            match lock {
-                Some(lock) => creation::create_under(lock, &self.place)?,
-                None => creation::create(&self.place)?,
+        if self.present()?.is_none() {
+            match (self.options.creation, lock) {
+                (Creation::Never, _) => {}
+                (Creation::Opening | Creation::Writing, Some(lock)) => {
+                    creation::create_under(lock, &self.place)?;
+                }
+                (Creation::Opening, None) => creation::create(&self.place)?,
+                (Creation::Writing, None) => return connection::unwritten(&self.place),
             }
         }
         let connection = connection::open(&self.place)?;
-        self.connections().last = Some((connection.file, connection.journal));
+        let file = connection.file;
+        self.connections().last = file.map(|file| (file, connection.journal));
         Ok(connection)
+    }
+
+    /// Makes the book, with the directories that its lock needs, before the first turn at it.
+    fn make_for_writing(&self) -> Result<(), StoreError> {
+        let was_opened = self.connections().last.is_some();
+        match self.options.creation {
+            Creation::Writing if !was_opened && self.present()?.is_none() => {
+                creation::create(&self.place)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes back a connection that is in no transaction.
@@ -131,7 +157,7 @@ impl SqliteStore {
         // reading has to open the file anew to see what became of it.
         let is_current = connections
             .last
-            .is_some_and(|(file, _)| file == connection.file);
+            .is_some_and(|(file, _)| Some(file) == connection.file);
         if is_current && !connection.frozen && connections.idle.len() < KEPT {
             connections.idle.push(connection);
         }
@@ -193,6 +219,7 @@ impl Store for SqliteStore {
     }
 
     fn turn(&self, patience: Duration) -> Result<Box<dyn Turn + '_>, StoreError> {
+        self.make_for_writing()?;
         Ok(Box::new(if self.options.turns {
             Session::turn(self, patience)?
         } else {

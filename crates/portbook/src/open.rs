@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use portbook_etcd::EtcdStore;
 use portbook_postgres::PostgresStore;
-use portbook_sqlite::SqliteStore;
+use portbook_sqlite::{Creation, SqliteStore};
 use portbook_store::{Store, StoreError};
 
 use crate::Error;
@@ -62,12 +62,20 @@ fn etcd_address(address: &str) -> Result<portbook_etcd::Address, Error> {
     })
 }
 
-/// Opens the book at this address.
+/// Opens the book at this address. A file that is not there is made by whoever is the first to write.
 pub(crate) fn store(address: &str) -> Result<Box<dyn Store>, Error> {
+    store_made(address, Creation::Writing)
+}
+
+/// Opens the book at this address; `creation` says when a file that is not there is made.
+pub(crate) fn store_made(address: &str, creation: Creation) -> Result<Box<dyn Store>, Error> {
     match address.parse()? {
         StoreAddress::Sqlite(path) => {
             refuse_network_file_system(&path)?;
-            let options = portbook_sqlite::Options::default();
+            let options = portbook_sqlite::Options {
+                creation,
+                ..portbook_sqlite::Options::default()
+            };
             Ok(Box::new(SqliteStore::open(&path, options)?))
         }
         StoreAddress::Postgres(database) => {

@@ -13,6 +13,7 @@ use portbook_model::{
     Port, Ports, PromiseFile, Recorded, Refusal, ReleaseCause, Resolution, Revision, Space, Span,
     Timestamp, UncheckedHost, resolve,
 };
+use portbook_sqlite::Creation;
 use portbook_sqlite::legacy::LegacyError;
 use portbook_store::Store;
 
@@ -72,15 +73,25 @@ pub struct Resolved {
 }
 
 impl PortAllocationService {
-    /// Opens the book that the configuration names, and makes it where there is none; or turns to the
-    /// server that keeps it.
+    /// Opens the book that the configuration names, or turns to the server that keeps it. Where there is
+    /// none, a file is made by the first who writes; until then, readings find an empty book.
     pub fn open(configuration: &Configuration) -> Result<Self, Error> {
+        Self::open_made(configuration, Creation::Writing)
+    }
+
+    /// The same, but a file that is not there is made at once: for one who stays, and should hear now
+    /// that it cannot be made.
+    pub fn open_or_make(configuration: &Configuration) -> Result<Self, Error> {
+        Self::open_made(configuration, Creation::Opening)
+    }
+
+    fn open_made(configuration: &Configuration, creation: Creation) -> Result<Self, Error> {
         let address = &configuration.store.value;
         if let Some(server) = ServerAddress::parse(address)? {
             let desk = RemoteDesk::new(server, configuration.server.clone())?;
             return Ok(Self::at(Arc::new(desk), configuration));
         }
-        let store = open::store(address)?;
+        let store = open::store_made(address, creation)?;
         Ok(Self::with_store(store, configuration))
     }
 

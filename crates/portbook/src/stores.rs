@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use portbook_model::{Actor, Batch, Policy, Recorded, Revision, Space, SpaceChange, Timestamp};
+use portbook_sqlite::Creation;
 use portbook_store::{CommitError, Filter, Reading, Store};
 
 use crate::Error;
@@ -57,10 +58,9 @@ pub fn prepare(address: &str) -> Result<Prepared, Error> {
             true => Ok(Prepared::Made),
             false => Ok(Prepared::Stood),
         },
-        // A file is made whole by whoever opens it first.
         StoreAddress::Sqlite(path) => {
             let there = path.exists();
-            open::store(address)?;
+            open::store_made(address, Creation::Opening)?;
             match there {
                 true => Ok(Prepared::Stood),
                 false => Ok(Prepared::Made),

@@ -83,17 +83,16 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
 }
 
 fn open(global: &Global, output: &Output) -> Result<PortAllocationService, Complaint> {
-    open_as(&configure(global)?, output)
+    let configuration = configure(global)?;
+    tell(&configuration, output);
+    Ok(PortAllocationService::open(&configuration)?)
 }
 
-fn open_as(
-    configuration: &Configuration,
-    output: &Output,
-) -> Result<PortAllocationService, Complaint> {
+/// What `--verbose` shows of the configuration.
+fn tell(configuration: &Configuration, output: &Output) {
     for (key, value, origin) in configuration.describe() {
         output.detail(&format!("{key} = {value} ({origin})"));
     }
-    Ok(PortAllocationService::open(configuration)?)
 }
 
 fn configure(global: &Global) -> Result<Configuration, Complaint> {

@@ -104,7 +104,10 @@ fn a_place_below_a_file_is_none() {
         .run("allocate m 1 --store sqlite:file/portbook.db")
         .failed_saying(4, &["file/portbook.db"]);
     sandbox
-        .run("list --store sqlite:/proc/portbook/portbook.db")
+        .run("list --store sqlite:file/portbook.db")
+        .failed_saying(4, &["file is not a directory"]);
+    sandbox
+        .run("allocate m 1 --store sqlite:/proc/portbook/portbook.db")
         .failed(4);
     sandbox.run("list --store sqlite:/dev/null").failed(4);
     let long = "x".repeat(5000);

@@ -160,3 +160,30 @@ fn the_map_is_the_whole_line_in_stretches() {
         "{drawn}"
     );
 }
+
+#[test]
+fn who_only_reads_makes_no_book() {
+    // A server makes its book when it starts.
+    let sandbox = Sandbox::without_server("a server's book is there");
+    for line in [
+        "list",
+        "list --csv",
+        "stats",
+        "map",
+        "history",
+        "check",
+        "export",
+        "pool list",
+        "repair",
+        "cleanup",
+    ] {
+        sandbox.run(line).done();
+    }
+    for line in ["get m 1", "resolve m 1", "env m 1"] {
+        sandbox.run(line).ended(1);
+    }
+    let folder = sandbox.book().parent().unwrap().to_owned();
+    assert!(!folder.exists(), "{} was made", folder.display());
+    assert_eq!(sandbox.pair("allocate m 1"), (5001, 8001));
+    assert!(sandbox.book().exists());
+}

@@ -1,10 +1,10 @@
-//! A book that an earlier version wrote, which every later one opens.
+//! Books of each schema that ever was, as they were written then: every later version opens them.
 //!
-//! `cargo test -p portbook-cli --test durability fixture -- --ignored` writes it, with the version that
-//! it is named after and never again.
+//! `cargo test -p portbook-cli --test durability fixture -- --ignored` writes the one of this version's
+//! schema where it is missing. One that is there is never written again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const CONFIGURATION: &str = "
 base = 15001
 ";
 
-/// The changes of the book, in order.
+/// The changes of each book, in order.
 const CHANGES: [(&str, &str); 15] = [
     ("promised", "promised/model/app3"),
     ("allocated", "openai_gpt-4/app1"),
@@ -37,13 +37,20 @@ const CHANGES: [(&str, &str); 15] = [
     ("unpromised", ""),
 ];
 
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../portbook-sqlite/tests/fixtures/book-v0.1.0.db")
+fn fixture(schema: i64) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!(
+        "../portbook-sqlite/tests/fixtures/book-of-schema-{schema}.db"
+    ))
+}
+
+fn schema_of(book: &Path) -> i64 {
+    let book = rusqlite::Connection::open(book).unwrap();
+    book.query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap()
 }
 
 #[test]
-#[ignore = "writes the fixture: only with the version that it is named after"]
+#[ignore = "writes the fixture of this version's schema"]
 fn write_the_fixture() {
     let desk = Desk::new();
     desk.configure(CONFIGURATION);
@@ -72,16 +79,44 @@ fn write_the_fixture() {
     as_alice("import --forget port_config.json");
     as_alice("allocate other 1 --space elsewhere");
     assert!(!desk.beside("-wal").exists());
-    fs::create_dir_all(fixture().parent().unwrap()).unwrap();
-    fs::copy(desk.book(), fixture()).unwrap();
-    let length = fs::metadata(fixture()).unwrap().len();
+    let schema = schema_of(&desk.book());
+    let fixture = fixture(schema);
+    assert!(
+        !fixture.exists(),
+        "the book of schema {schema} is kept as it is"
+    );
+    fs::create_dir_all(fixture.parent().unwrap()).unwrap();
+    fs::copy(desk.book(), &fixture).unwrap();
+    let length = fs::metadata(&fixture).unwrap().len();
     assert!(length < 100 * 1024, "{length} bytes");
 }
 
 #[test]
-fn a_book_written_by_0_1_0_opens() {
+fn a_book_of_the_first_schema_opens() {
+    opens_and_is_written_to(&fixture(1), 1);
+}
+
+#[test]
+fn a_book_of_the_second_schema_opens() {
+    opens_and_is_written_to(&fixture(2), 2);
+}
+
+#[test]
+fn every_schema_has_its_book() {
     let desk = Desk::new();
-    desk.put_book(&fs::read(fixture()).unwrap());
+    desk.run("allocate model 1").ok();
+    for schema in 1..=schema_of(&desk.book()) {
+        assert!(
+            fixture(schema).exists(),
+            "no book of schema {schema} is kept"
+        );
+    }
+}
+
+fn opens_and_is_written_to(fixture: &Path, schema: i64) {
+    let desk = Desk::new();
+    desk.put_book(&fs::read(fixture).unwrap());
+    assert_eq!(schema_of(&desk.book()), schema);
     let history = desk.json("history");
     let history = history.as_array().unwrap();
     let told: Vec<(String, String)> = history

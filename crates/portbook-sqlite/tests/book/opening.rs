@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use portbook_sqlite::{Creation, Options, SqliteStore};
 use portbook_store::{Store, StoreError};
 use rusqlite::Connection;
 
@@ -191,6 +192,30 @@ fn a_book_that_has_to_be_there_is_not_made() {
     let error = open_existing(&folder.book).map(|_| ()).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn a_book_that_is_made_when_it_is_written_reads_as_empty_before() {
+    let folder = Folder::empty();
+    let deep = folder.book.with_file_name("deep").join("ports.db");
+    let options = || Options {
+        creation: Creation::Writing,
+        ..Options::default()
+    };
+    let store = SqliteStore::open(&deep, options()).unwrap();
+    assert_eq!(held(&store), [""; 0]);
+    assert_eq!(folder.names(), [""; 0]);
+    // Somebody else makes it meanwhile.
+    commit(&open(&deep).unwrap(), vec![allocated(1)]).unwrap();
+    assert_eq!(held(&store), ["m/app1"]);
+    commit(&store, vec![allocated(2)]).unwrap();
+    assert_eq!(held(&store), ["m/app1", "m/app2"]);
+
+    let other = folder.book.with_file_name("other").join("ports.db");
+    let store = SqliteStore::open(&other, options()).unwrap();
+    assert_eq!(held(&store), [""; 0]);
+    commit(&store, vec![allocated(3)]).unwrap();
+    assert_eq!(held(&open(&other).unwrap()), ["m/app3"]);
 }
 
 #[test]

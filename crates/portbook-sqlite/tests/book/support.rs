@@ -7,7 +7,7 @@ use portbook_model::{
     AppKey, AppNumber, Batch, Change, CommitId, Model, Port, Ports, Revision, Role, Source, Space,
     SpaceChange, Timestamp,
 };
-use portbook_sqlite::{Options, SqliteStore};
+use portbook_sqlite::{Creation, Options, SqliteStore};
 use portbook_store::{CommitError, Filter, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -72,7 +72,7 @@ pub(crate) fn open(path: &Path) -> Result<SqliteStore, StoreError> {
 /// Opens a book that has to be there.
 pub(crate) fn open_existing(path: &Path) -> Result<SqliteStore, StoreError> {
     let options = Options {
-        create: false,
+        creation: Creation::Never,
         ..Options::default()
     };
     SqliteStore::open(path, options)

@@ -7,13 +7,13 @@ mod units;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use portbook::{Configuration, Environment};
+use portbook::{Configuration, Environment, PortAllocationService};
 use portbook_server::portserver::{self, runtime_folder};
 use portbook_server::{Address, Inherited, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use super::{Answer, Ending, configure, open_as};
+use super::{Answer, Ending, configure, tell};
 use crate::arguments::{Global, LogFormat, Serve};
 use crate::output::{Complaint, Output};
 
@@ -25,7 +25,8 @@ pub(crate) fn run(arguments: &Serve, global: &Global, output: &Output) -> Ending
         return installation::run(arguments, global, output);
     }
     let configuration = configure(global)?;
-    let service = open_as(&configuration, output)?;
+    tell(&configuration, output);
+    let service = PortAllocationService::open_or_make(&configuration)?;
     log(arguments);
     let inherited =
         Inherited::take().map_err(|error| cannot("use a socket that was handed over", &error))?;
