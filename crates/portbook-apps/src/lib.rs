@@ -16,8 +16,10 @@
 //! | how is a file replaced whose old content is to be kept | [`keeping`] |
 //! | how is an edited file filled in anew | [`refilling`] |
 //! | what becomes of `${NAME:-default}` | [`interpolation`] |
+//! | what are coding agents told in a project's files | [`agents`] |
 //! | where in a file does a text come from | [`written`] |
 
+pub mod agents;
 pub mod compose;
 pub mod dot_env;
 pub mod export;

@@ -30,6 +30,7 @@ Examples:
   portbook allocate openai_gpt-4 1          the ports of openai_gpt-4/app1, for good
   portbook allocate openai_gpt-4 1-30       thirty apps in one step: all or none
   portbook get openai_gpt-4 1 --json        look up, for scripts
+  portbook run --here -- npm run dev        this checkout's own ports, whatever they are
   portbook list 'openai_*'                  what those models hold
   portbook check                            every conflict, and what to do about it
 
@@ -123,7 +124,7 @@ pub(crate) enum Command {
     /// eligible. Several apps are one atomic step: all of them get ports, or none.
     Allocate(Allocate),
     /// Look up an app's ports, and allocate nothing
-    Get(OneApp),
+    Get(OneAppOrHere),
     /// Look up an app by a name that may be spelt otherwise
     ///
     /// Tries, in this order: exactly this name, the same identity, other separators, the same words
@@ -171,7 +172,7 @@ pub(crate) enum Command {
     /// Give an app's ports back
     ///
     /// The next new app may get them. If the app asks again before, it gets the same ones.
-    Release(SeveralApps),
+    Release(SeveralAppsOrHere),
     /// Move the end of an app's lease
     Renew(Renew),
     /// Release the apps that are gone
@@ -249,6 +250,21 @@ Examples:
 PORTBOOK_LOG says how much is logged: warn, info, debug. SIGTERM and Ctrl-C finish what was accepted;
 SIGHUP reads the configuration and the certificate anew.")]
     Serve(Serve),
+    /// Tell coding agents in this project of portbook
+    ///
+    /// A section of AGENTS.md says how to get ports and run servers on them; the settings of agents' programs
+    /// whose files are in the project name the server of tools, `portbook mcp`. Without --yes it only shows
+    /// what it would change.
+    Init(Init),
+    /// Serve a coding agent: the book as tools of the Model Context Protocol, on standard input and output
+    ///
+    /// The agent's program starts it, as its settings say. The tools allocate, look up, list, explain, check and
+    /// say how to run an app. Release is refused for apps that the agent has not allocated and does not work in,
+    /// unless it says so.
+    #[command(after_help = "\
+In the settings of an agent's program:
+  {\"mcpServers\": {\"portbook\": {\"command\": \"portbook\", \"args\": [\"mcp\"]}}}")]
+    Mcp(Mcp),
     /// Make a token for a server's clients
     ///
     /// Writes the token, which nobody can show again. The server's file has a digest of it only.
@@ -282,18 +298,37 @@ pub(crate) struct OneApp {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SeveralApps {
+pub(crate) struct OneAppOrHere {
+    /// The app's model
+    #[arg(required_unless_present = "here", requires = "app")]
+    pub(crate) model: Option<Model>,
+    /// The app's number
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) app: Option<AppNumber>,
+    /// Instead of MODEL APP: the app that this directory is, one for each checkout of a project (git
+    /// worktree), the same as long as the checkout or its branch is there
+    #[arg(long, conflicts_with = "model")]
+    pub(crate) here: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SeveralAppsOrHere {
     /// The apps' model
-    pub(crate) model: Model,
+    #[arg(required_unless_present = "here", requires = "apps")]
+    pub(crate) model: Option<Model>,
     /// Which apps: 3, 1-30 or 1,4,9-12
     #[arg(allow_negative_numbers = true)]
-    pub(crate) apps: AppNumbers,
+    pub(crate) apps: Option<AppNumbers>,
+    /// Instead of MODEL APPS: the app that this directory is, one for each checkout of a project (git
+    /// worktree), the same as long as the checkout or its branch is there
+    #[arg(long, conflicts_with = "model")]
+    pub(crate) here: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Allocate {
     #[command(flatten)]
-    pub(crate) apps: SeveralApps,
+    pub(crate) apps: SeveralAppsOrHere,
     /// Roles besides backend and frontend, as the configuration names them
     #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
     pub(crate) roles: Vec<Role>,
@@ -400,7 +435,7 @@ pub(crate) struct Check {
 #[derive(Debug, Args)]
 pub(crate) struct Renew {
     #[command(flatten)]
-    pub(crate) app: OneApp,
+    pub(crate) app: OneAppOrHere,
     /// End it this long from now [default: as long as it was asked for]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) ttl: Option<Span>,
@@ -461,7 +496,7 @@ pub(crate) struct Cleanup {
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
-    pub(crate) app: OneApp,
+    pub(crate) app: OneAppOrHere,
     /// Whose port is PORT [default: backend]
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<Role>,
@@ -472,7 +507,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) ttl: Option<Span>,
     /// If the app is made by this call, give its ports back when the command ends, however it ends
-    #[arg(long)]
+    #[arg(long, conflicts_with = "here")]
     pub(crate) release_on_exit: bool,
     /// Bind the ports before the command starts, and hand the sockets over: nobody can take them
     /// meanwhile. With =fd also for servers that do not know LISTEN_FDS
@@ -613,7 +648,7 @@ pub(crate) enum StoreCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Env {
     #[command(flatten)]
-    pub(crate) app: OneApp,
+    pub(crate) app: OneAppOrHere,
     /// Write `export` before each line
     #[arg(long)]
     pub(crate) export: bool,
@@ -621,6 +656,26 @@ pub(crate) struct Env {
     /// in it stays byte for byte
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// A directory of the project [default: this one]
+    pub(crate) dir: Option<PathBuf>,
+    /// Only show what would be done, as without --yes
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Do it
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    /// The models whose apps are the agent's own, to release as it likes: a name or a glob, once or several
+    /// times
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) own: Vec<ModelPattern>,
 }
 
 #[derive(Debug, Args)]

@@ -65,6 +65,9 @@ pub struct AppDirectory {
     /// comes with the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// The branch that was checked out there when it was last asked for by its directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
 }
 
 /// A command that ran with an app's ports.

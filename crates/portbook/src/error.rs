@@ -80,6 +80,17 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Git does not tell of which project a directory is.
+    #[error("which checkout {} belongs to cannot be told: {reason}", .directory.display())]
+    Checkout {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The checkout is no app of the book's yet.
+    #[error("{} has no ports", .0.display())]
+    NotHere(PathBuf),
     /// A file's content is not what it should be.
     #[error("{}: {reason}", .path.display())]
     Unreadable {
@@ -335,6 +346,8 @@ impl Error {
             Error::Ambiguous { .. } => (Failure::No, "ambiguous"),
             Error::NothingToRelease(_) => (Failure::No, "nothing-to-release"),
             Error::File { .. } => (Failure::Input, "unreadable-file"),
+            Error::Checkout { .. } => (Failure::Other, "checkout-unknown"),
+            Error::NotHere(_) => (Failure::No, "not-found"),
             Error::Unreadable { .. } => (Failure::Input, "bad-file"),
             Error::Legacy(_) | Error::DotEnv(_) => (Failure::Input, "bad-file"),
             Error::NotWritten { .. } => (Failure::Other, "not-written"),
@@ -382,6 +395,8 @@ impl Error {
             Error::NotFound(app) | Error::Lapsed { app, .. } => {
                 return Some(format!("portbook allocate {}", command_words(app)));
             }
+            Error::Checkout { .. } => "name the app instead: MODEL APP",
+            Error::NotHere(_) => "portbook allocate --here",
             Error::Unresolved { .. } => "`portbook list` shows the apps that are in the book",
             Error::Ambiguous { .. } => "name one of them as the book spells it",
             Error::NothingToRelease(_) => "`portbook list` shows what there is to release",
@@ -408,7 +423,7 @@ impl Error {
 }
 
 /// An app as a command line names it.
-pub(crate) fn command_words(app: &AppKey) -> String {
+pub fn command_words(app: &AppKey) -> String {
     let model = app.model.spelling();
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     if model.chars().all(plain) {

@@ -5,6 +5,7 @@
 //! one entry point; the command `portbook` and everything else is thin over it.
 
 mod check;
+mod checkout;
 mod claims;
 mod cleanup;
 mod configuration;
@@ -34,6 +35,7 @@ pub mod wire;
 mod writer;
 
 pub use check::{Conflict, ConflictKind, FilePlace};
+pub use checkout::Checkout;
 pub use cleanup::{
     Cleanup, CleanupRefused, CleanupRequest, InvalidShare, Orphan, OrphanState, Share, Untold,
 };
@@ -41,7 +43,7 @@ pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Counts, Difference, Environment, Flags,
     Origin, Place, RangeSettings, Secret, ServerAccess, Value, without_password,
 };
-pub use error::{Error, Failure};
+pub use error::{Error, Failure, command_words};
 pub use import::{FileProblem, ImportReport};
 pub use open::sqlite_path;
 pub use ownership::process_identity;

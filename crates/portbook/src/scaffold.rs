@@ -100,6 +100,7 @@ impl PortAllocationService {
         let directory = AppDirectory {
             path: destination.path().display().to_string(),
             template: survey.template().record(),
+            branch: None,
         };
         let note = Note::Directory(directory.clone());
         self.note(vec![(grant.allocation.app.clone(), note)])?;

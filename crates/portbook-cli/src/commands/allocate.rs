@@ -13,21 +13,26 @@ pub(crate) fn run(
     service: &PortAllocationService,
     output: &Output,
 ) -> Ending {
-    let apps = arguments.apps.apps.of(&arguments.apps.model);
-    let is_one = apps.len() == 1;
+    let apps = super::here::apps(&arguments.apps);
+    let is_one = apps.as_ref().is_none_or(|apps| apps.len() == 1);
     if arguments.format == AllocateFormat::Env && !is_one {
         return Err(Complaint::about_usage(
-            format!("--format env is for one app, not for {}", apps.len()),
+            "--format env is for one app, not for several".to_owned(),
             Some("ask for one app at a time"),
         ));
     }
-    let grants = service.allocate(&AllocationRequest {
-        apps,
+    let is_here = apps.is_none();
+    let request = AllocationRequest {
+        apps: apps.unwrap_or_default(),
         roles: arguments.roles.iter().cloned().collect(),
         pins: pins(&arguments.ports)?,
         ttl: arguments.ttl,
         explain: arguments.explain,
-    })?;
+    };
+    let grants = match is_here {
+        true => vec![service.allocate_here(&super::here::checkout()?, &request)?],
+        false => service.allocate(&request)?,
+    };
     grants.iter().for_each(|grant| warn(grant, service, output));
     match arguments.format {
         AllocateFormat::Env => output.answer(&environment(&grants)?)?,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use portbook::PortAllocationService;
 use portbook::apps::dot_env::Absent;
-use portbook::model::{Allocation, AppKey};
+use portbook::model::Allocation;
 use serde::Serialize;
 
 use super::{Answer, Ending};
@@ -12,7 +12,7 @@ use crate::arguments::Env;
 use crate::output::Output;
 
 pub(crate) fn run(arguments: &Env, service: &PortAllocationService, output: &Output) -> Ending {
-    let app = AppKey::new(arguments.app.model.clone(), arguments.app.app);
+    let app = super::here::app(&arguments.app, service)?;
     let allocation = service.get(&app)?;
     if let Some(file) = &arguments.write {
         let absent = match arguments.export {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use portbook::model::{Allocation, AppKey, Role};
+use portbook::model::{Allocation, Role};
 use portbook::{AllocationRecord, PortAllocationService};
 
 use super::{Answer, Ending};
-use crate::arguments::OneApp;
+use crate::arguments::OneAppOrHere;
 use crate::output::Output;
 
-pub(crate) fn run(app: &OneApp, service: &PortAllocationService, output: &Output) -> Ending {
-    let allocation = service.get(&AppKey::new(app.model.clone(), app.app))?;
+pub(crate) fn run(app: &OneAppOrHere, service: &PortAllocationService, output: &Output) -> Ending {
+    let allocation = service.get(&super::here::app(app, service)?)?;
     if output.is_json() {
         output.answer_json(&AllocationRecord::of(&allocation, service.space()))?;
     } else {

@@ -8,11 +8,14 @@ mod doctor;
 mod env;
 mod export;
 mod get;
+mod here;
 mod history;
 mod import;
+mod init;
 mod list;
 mod manual;
 mod map;
+mod mcp;
 mod pool;
 mod release;
 mod renew;
@@ -56,6 +59,8 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref(), output),
         Command::Serve(serve) => serve::run(&serve, &global, output),
+        Command::Init(init) => init::run(&init, output),
+        Command::Mcp(mcp) => mcp::run(&mcp, open(&global, output)?, output),
         Command::Token(token) => token::run(&token, output),
         Command::Config(config) => config::run(&config, &global, output),
         Command::Doctor(doctor) => doctor::run(&doctor, &global, output),

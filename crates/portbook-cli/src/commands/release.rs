@@ -3,15 +3,18 @@
 use portbook::{Error, PortAllocationService, ReleaseRecord};
 
 use super::{Answer, Ending};
-use crate::arguments::SeveralApps;
+use crate::arguments::SeveralAppsOrHere;
 use crate::output::Output;
 
 pub(crate) fn run(
-    arguments: &SeveralApps,
+    arguments: &SeveralAppsOrHere,
     service: &PortAllocationService,
     output: &Output,
 ) -> Ending {
-    let apps = arguments.apps.of(&arguments.model);
+    let apps = match super::here::apps(arguments) {
+        Some(apps) => apps,
+        None => vec![service.here(&super::here::checkout()?)?],
+    };
     let is_one = apps.len() == 1;
     let released = service.release(apps)?;
     if released.iter().all(|(_, ports)| ports.is_none()) {

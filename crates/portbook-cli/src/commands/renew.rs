@@ -1,6 +1,5 @@
 //! `portbook renew`: move the end of a lease.
 
-use portbook::model::AppKey;
 use portbook::{AllocationRecord, PortAllocationService};
 
 use super::{Answer, Ending};
@@ -8,7 +7,7 @@ use crate::arguments::Renew;
 use crate::output::Output;
 
 pub(crate) fn run(arguments: &Renew, service: &PortAllocationService, output: &Output) -> Ending {
-    let app = AppKey::new(arguments.app.model.clone(), arguments.app.app);
+    let app = super::here::app(&arguments.app, service)?;
     let allocation = service.renew(app, arguments.ttl)?;
     if output.is_json() {
         output.answer_json(&AllocationRecord::of(&allocation, service.space()))?;

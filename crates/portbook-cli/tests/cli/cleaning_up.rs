@@ -59,6 +59,7 @@ fn lives_in(path: &Path) -> Note {
     Note::Directory(AppDirectory {
         path: path.display().to_string(),
         template: None,
+        branch: None,
     })
 }
 

@@ -5,6 +5,7 @@
     reason = "what a helper of a test cannot have fails the test"
 )]
 
+mod agents;
 mod allocating;
 mod bad_input;
 mod broken_books;
@@ -15,6 +16,7 @@ mod docs;
 mod doctoring;
 mod eligibility;
 mod environment;
+mod here;
 mod history;
 mod host;
 mod importing;

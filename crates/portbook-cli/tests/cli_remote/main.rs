@@ -3,6 +3,7 @@
 //!
 //! Left out are the modules that are about something else than answers from the book:
 //!
+//! - `agents`: files of a project, no book
 //! - `bad_input`: what is refused before any book is asked
 //! - `broken_books`, `old_service`: what is in the file itself
 //! - `docs`, `terminal`: help, manual and how an answer looks on a terminal
@@ -29,6 +30,8 @@ mod configuring;
 mod eligibility;
 #[path = "../cli/environment.rs"]
 mod environment;
+#[path = "../cli/here.rs"]
+mod here;
 #[path = "../cli/history.rs"]
 mod history;
 #[path = "../cli/host.rs"]

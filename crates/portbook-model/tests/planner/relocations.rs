@@ -127,6 +127,7 @@ fn an_orphan_is_reclaimed_only_as_it_was_seen() {
     let found = Note::Directory(AppDirectory {
         path: "/srv/m/app1".to_owned(),
         template: None,
+        branch: None,
     });
     let notes = vec![(app("m", 1), found), (app("m", 7), Note::Missing)];
     assert_eq!(desk.ask(Ask::Note { notes }), Ok(Outcome::Noted(1)));

@@ -325,6 +325,7 @@ pub fn every_kind_of_change_reads_back(make: Make<'_>) {
                 directory: Some(AppDirectory {
                     path: "/srv/m/app2".to_owned(),
                     template: Some("/srv/templates/web".to_owned()),
+                    branch: None,
                 }),
                 run: Some(Run {
                     process: ProcessIdentity {

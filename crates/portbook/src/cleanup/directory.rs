@@ -175,6 +175,7 @@ mod tests {
         let directory = path.map(|path| AppDirectory {
             path: path.display().to_string(),
             template: None,
+            branch: None,
         });
         Allocation {
             app: AppKey::new(Model::new("x-ai/grok-4").unwrap(), "3".parse().unwrap()),

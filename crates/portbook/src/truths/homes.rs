@@ -74,6 +74,7 @@ mod tests {
         let directory = directory.map(|path| AppDirectory {
             path: path.to_owned(),
             template: None,
+            branch: None,
         });
         Allocation {
             app: AppKey::new(

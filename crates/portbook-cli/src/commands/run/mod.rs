@@ -8,7 +8,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use portbook::model::{Allocation, AppKey, Grant, ProcessIdentity, Role, RunRequest};
+use portbook::model::{
+    Allocation, AllocationRequest, AppKey, Grant, ProcessIdentity, Role, RunRequest,
+};
 use portbook::{EndedRun, Error, PortAllocationService, RunPlace, process_identity};
 use rustix::io::Errno;
 
@@ -28,7 +30,7 @@ pub(super) fn run(arguments: &Run, service: &PortAllocationService, output: &Out
     let becoming = Becoming::start(&arguments.command).map_err(|error| unstarted(&error))?;
     let process = process_identity(becoming.pid()).ok_or_else(unnamed)?;
     let begun = service.begin_run(RunRequest {
-        app: AppKey::new(arguments.app.model.clone(), arguments.app.app),
+        app: app(arguments, service)?,
         roles: roles(arguments),
         ttl: arguments.ttl,
         process: process.clone(),
@@ -48,6 +50,20 @@ pub(super) fn run(arguments: &Run, service: &PortAllocationService, output: &Out
     let ended = running.carry_out(becoming, &mut survivors);
     running.close(&survivors);
     Ok(Answer::Status(ended?.exit_status()))
+}
+
+/// The app to run. A checkout has to be known to the book before anything can be run as the app that it is.
+fn app(arguments: &Run, service: &PortAllocationService) -> Result<AppKey, Error> {
+    if !arguments.app.here {
+        return super::here::app(&arguments.app, service);
+    }
+    let request = AllocationRequest {
+        roles: roles(arguments),
+        ttl: arguments.ttl,
+        ..AllocationRequest::plain(Vec::new())
+    };
+    let grant = service.allocate_here(&super::here::checkout()?, &request)?;
+    Ok(grant.allocation.app)
 }
 
 /// The roles to ask for: a role whose port is to be PORT is wanted, too.
