@@ -48,3 +48,8 @@ fn changes_are_seen_and_made() {
 fn the_page_is_for_everybody_and_stays_at_home() {
     run("page.test.mjs");
 }
+
+#[test]
+fn pages_from_elsewhere_are_refused() {
+    run("elsewhere.test.mjs");
+}

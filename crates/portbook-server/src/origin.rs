@@ -110,11 +110,12 @@ fn judge(guard: &Guard, request: &Request) -> Verdict {
     let headers = request.headers();
     let is_unix = matches!(request.extensions().get::<Peer>(), Some(Peer::Unix(_)));
     let host = match host(request, headers) {
-        Some(host) => host,
-        None if is_unix => "localhost",
-        None => {
+        Ok(Some(host)) => host,
+        Ok(None) if is_unix => "localhost",
+        Ok(None) => {
             return Verdict::Refused(Problem::bad_request("the request names no host"));
         }
+        Err(problem) => return Verdict::Refused(problem),
     };
     // No page can connect to a unix socket.
     if !is_unix && !guard.is_ours(host) {
@@ -149,11 +150,16 @@ fn refused(code: &str, detail: &str, hint: &str) -> Verdict {
     Verdict::Refused(problem.with_hint(hint))
 }
 
-fn host<'r>(request: &'r Request, headers: &'r HeaderMap) -> Option<&'r str> {
-    let named = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    named.or_else(|| request.uri().authority().map(Authority::as_str))
+/// The host that a request was sent to: the target's own, where it has one, else the header's (RFC 9112,
+/// 3.2.2). Two headers that might say different things are none (RFC 9112, 3.2).
+fn host<'r>(request: &'r Request, headers: &'r HeaderMap) -> Result<Option<&'r str>, Problem> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let header = named.next().and_then(|host| host.to_str().ok());
+    if named.next().is_some() {
+        return Err(Problem::bad_request("the request names two hosts"));
+    }
+    let target = request.uri().authority().map(Authority::as_str);
+    Ok(target.or(header))
 }
 
 fn preflight() -> Response {

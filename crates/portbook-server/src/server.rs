@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 use crate::activation::Inherited;
 use crate::app::App;
 use crate::auth::{TokenFileError, Tokens};
+use crate::descriptors;
 use crate::limits::Limits;
 use crate::listen::{Address, Listener, Peer, Stream};
 use crate::origin::Guard;
@@ -145,7 +146,8 @@ impl Server {
             .map(|wanted| Portserver::open(&wanted, inherited.portserver, service.clone()))
             .transpose()?;
         let (stop, stopping) = watch::channel(false);
-        let limits = settings.limits;
+        let mut limits = settings.limits;
+        limits.connections = descriptors::for_connections(limits.connections);
         let app = App::new(service.clone(), limits.clone(), tokens, guard, stopping);
         Ok(Self {
             listeners,

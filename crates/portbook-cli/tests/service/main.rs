@@ -8,6 +8,9 @@
 
 use std::path::PathBuf;
 
+mod asking;
+mod crowds;
+mod hostile;
 mod installing;
 #[path = "../cli/kit.rs"]
 #[allow(dead_code, reason = "the other tests of the command need more of it")]

@@ -16,7 +16,7 @@ assert(portbook, "PORTBOOK names the command that is tested");
 export const PATIENCE = 60_000;
 
 /** A browser without what would look for the internet. */
-export function launchBrowser() {
+export function launchBrowser(...words) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -27,6 +27,7 @@ export function launchBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...words,
     ],
   });
 }
