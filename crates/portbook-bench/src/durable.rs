@@ -16,8 +16,8 @@ const JOURNAL: usize = 4000;
 /// Fewer pages than an allocation changes.
 const PAGES: usize = 4;
 const WARM: usize = 200;
-const CALLERS: usize = 64;
-const PER_CALLER: usize = 20;
+pub const CALLERS: usize = 64;
+pub const PER_CALLER: usize = 20;
 
 /// (a) One caller's durable allocations a second, against one plain INSERT a transaction in SQLite
 /// with the same pragmas.
@@ -93,7 +93,8 @@ fn crowd_against_one(host_check: HostCheck) -> Result<(f64, f64), Failure> {
     Ok((median(alone), median(together)))
 }
 
-fn crowd(service: &PortAllocationService, round: usize) -> Result<Duration, Failure> {
+/// How long many callers take for `PER_CALLER` allocations each.
+pub fn crowd(service: &PortAllocationService, round: usize) -> Result<Duration, Failure> {
     let start = Barrier::new(CALLERS + 1);
     std::thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
@@ -116,7 +117,8 @@ fn crowd(service: &PortAllocationService, round: usize) -> Result<Duration, Fail
     })
 }
 
-fn allocate(
+/// Allocates app after app.
+pub fn allocate(
     service: &PortAllocationService,
     model: &str,
     first: usize,

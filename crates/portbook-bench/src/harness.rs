@@ -49,14 +49,24 @@ pub enum HostCheck {
     Off,
 }
 
-/// A service on the book at `path`, without anything of this machine's configuration.
+/// A service on the book in the file at `path`, without anything of this machine's configuration.
 pub fn service(path: &Path, host_check: HostCheck) -> Result<PortAllocationService, Failure> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    service_at(&format!("sqlite:{}", path.display()), folder, host_check)
+}
+
+/// A service on the book at `store`, without anything of this machine's configuration but what lies in
+/// `folder`.
+pub fn service_at(
+    store: &str,
+    folder: &Path,
+    host_check: HostCheck,
+) -> Result<PortAllocationService, Failure> {
     let flags = Flags {
-        store: Some(format!("sqlite:{}", path.display())),
+        store: Some(store.to_owned()),
         no_host_check: host_check == HostCheck::Off,
         ..Flags::default()
     };
-    let folder = path.parent().unwrap_or(Path::new("/"));
     let environment = Environment::new(folder, [("HOME", folder)]);
     Ok(PortAllocationService::open(&Configuration::load(
         &flags,

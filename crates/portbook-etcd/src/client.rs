@@ -127,6 +127,8 @@ enum Repeat {
 enum Silence {
     Unsent(String),
     Sent(String),
+    /// The two do not trust each other, and asking again does not help.
+    Distrusted(String),
     Said(ErrorAnswer),
 }
 
@@ -323,6 +325,12 @@ impl Client {
             let (may_be_done, reason) = match silence {
                 Silence::Unsent(reason) => (false, reason),
                 Silence::Sent(reason) => (true, reason),
+                Silence::Distrusted(reason)
+                    if repeat == Repeat::Freely && tries >= self.address.members.len() =>
+                {
+                    return Err(Failure::Forbidden(reason));
+                }
+                Silence::Distrusted(reason) => (true, reason),
                 Silence::Said(said) if said.is_about_the_token() && !signed_in => {
                     self.authenticate(deadline)?;
                     signed_in = true;
@@ -374,7 +382,7 @@ impl Client {
         let status = answer.status();
         let mut answer = answer.into_body();
         let read = answer.with_config().limit(LARGEST_ANSWER).read_to_vec();
-        let read = read.map_err(|error| Silence::Sent(error.to_string()))?;
+        let read = read.map_err(|error| silence(&error))?;
         if is_fine {
             return Ok(read);
         }
@@ -446,6 +454,7 @@ impl Client {
                     let said = said.error;
                     return Err(Failure::Forbidden(without_prefix(&said)));
                 }
+                Err(Silence::Distrusted(reason)) => return Err(Failure::Forbidden(reason)),
                 Err(Silence::Unsent(reason) | Silence::Sent(reason)) => reason,
             };
             if Instant::now() + PAUSE >= deadline {
@@ -599,9 +608,12 @@ fn silence(error: &ureq::Error) -> Silence {
             };
             match error.kind() {
                 ErrorKind::ConnectionRefused => Silence::Unsent(words),
+                // TLS says so: a certificate, or an alert.
+                ErrorKind::InvalidData => Silence::Distrusted(words),
                 _ => Silence::Sent(words),
             }
         }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => Silence::Distrusted(error.to_string()),
         other => Silence::Sent(other.to_string()),
     }
 }

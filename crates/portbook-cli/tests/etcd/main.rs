@@ -16,4 +16,6 @@ mod desk;
 mod kit;
 #[path = "../shared/load.rs"]
 mod load;
+mod proxy;
 mod same_answers;
+mod secured;
