@@ -16,10 +16,22 @@ pub enum Endpoint {
         /// The port.
         port: u16,
     },
+    /// At a port, by TLS: `tcp://10.0.0.7:2376` with `DOCKER_TLS_VERIFY`.
+    Tls {
+        /// The host's name or address, without brackets, which the engine's certificate has to bear.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The folder that may have `ca.pem`, who vouches for the engine, else the system's authorities do,
+        /// and `cert.pem` with `key.pem`, who asks.
+        certificates: PathBuf,
+    },
 }
 
 /// The port that Docker takes where `tcp://` names none.
 const PLAIN_PORT: u16 = 2375;
+/// The same, by TLS.
+const TLS_PORT: u16 = 2376;
 
 /// What was given is no address at which portbook can ask an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,11 +44,9 @@ pub enum InvalidEndpoint {
         "portbook does not speak {0}://: forward the engine's socket (`ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`) and name that as unix:///tmp/docker.sock"
     )]
     Scheme(String),
-    /// It is to be spoken to by TLS.
-    #[error(
-        "portbook does not speak TLS to an engine: forward the engine's socket (`ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`) and name that as unix:///tmp/docker.sock"
-    )]
-    Tls,
+    /// TLS is not asked for by the address.
+    #[error("write it as tcp://HOST:PORT, and set DOCKER_TLS_VERIFY to speak TLS")]
+    Https,
 }
 
 impl Endpoint {
@@ -45,7 +55,7 @@ impl Endpoint {
     pub fn is_local(&self) -> bool {
         match self {
             Endpoint::Unix(_) => true,
-            Endpoint::Tcp { host, .. } => {
+            Endpoint::Tcp { host, .. } | Endpoint::Tls { host, .. } => {
                 host == "localhost"
                     || host
                         .parse::<std::net::IpAddr>()
@@ -55,22 +65,40 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The address as Docker reads it where TLS is asked for, which sockets do without.
+    pub(crate) fn by_tls(text: &str, certificates: PathBuf) -> Result<Self, InvalidEndpoint> {
+        Ok(match parse(text, TLS_PORT)? {
+            Endpoint::Tcp { host, port } => Endpoint::Tls {
+                host,
+                port,
+                certificates,
+            },
+            other => other,
+        })
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        let (scheme, rest) = text.split_once("://").ok_or(InvalidEndpoint::Form)?;
-        match scheme {
-            "unix" if rest.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(rest))),
-            "tcp" | "http" => host_and_port(rest.trim_end_matches('/')),
-            "unix" => Err(InvalidEndpoint::Form),
-            "https" => Err(InvalidEndpoint::Tls),
-            other => Err(InvalidEndpoint::Scheme(other.to_owned())),
-        }
+        parse(text, PLAIN_PORT)
     }
 }
 
-fn host_and_port(text: &str) -> Result<Endpoint, InvalidEndpoint> {
+fn parse(text: &str, usual_port: u16) -> Result<Endpoint, InvalidEndpoint> {
+    let (scheme, rest) = text.split_once("://").ok_or(InvalidEndpoint::Form)?;
+    match scheme {
+        "unix" if rest.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(rest))),
+        "tcp" | "http" => host_and_port(rest.trim_end_matches('/'), usual_port),
+        "unix" => Err(InvalidEndpoint::Form),
+        "https" => Err(InvalidEndpoint::Https),
+        other => Err(InvalidEndpoint::Scheme(other.to_owned())),
+    }
+}
+
+fn host_and_port(text: &str, usual_port: u16) -> Result<Endpoint, InvalidEndpoint> {
     let (host, port) = match text.strip_prefix('[') {
         Some(bracketed) => {
             let (host, rest) = bracketed.split_once(']').ok_or(InvalidEndpoint::Form)?;
@@ -83,7 +111,7 @@ fn host_and_port(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     };
     let port = match port {
         Some(port) => port.parse().map_err(|_| InvalidEndpoint::Form)?,
-        None => PLAIN_PORT,
+        None => usual_port,
     };
     if host.is_empty() || host.contains(['/', ' ']) {
         return Err(InvalidEndpoint::Form);
@@ -98,10 +126,12 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
-            Endpoint::Tcp { host, port } if host.contains(':') => {
-                write!(f, "tcp://[{host}]:{port}")
+            Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. } => {
+                match host.contains(':') {
+                    true => write!(f, "tcp://[{host}]:{port}"),
+                    false => write!(f, "tcp://{host}:{port}"),
+                }
             }
-            Endpoint::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
         }
     }
 }
@@ -128,7 +158,7 @@ mod tests {
         for (given, says) in [
             ("ssh://me@build", "does not speak ssh://"),
             ("npipe:////./pipe/docker_engine", "does not speak npipe://"),
-            ("https://build:2376", "TLS"),
+            ("https://build:2376", "DOCKER_TLS_VERIFY"),
             ("/run/docker.sock", "unix:///run/docker.sock"),
             ("unix://docker.sock", "unix:///run/docker.sock"),
             ("tcp://:2375", "tcp://HOST:PORT"),

@@ -62,6 +62,22 @@ pub enum EngineError {
         /// How long was waited.
         seconds: u64,
     },
+    /// What TLS with an engine takes cannot be read.
+    #[error("the certificates for the container engine at {endpoint} cannot be used: {reason}")]
+    Certificates {
+        /// The address.
+        endpoint: Endpoint,
+        /// The file, and what is wrong with it.
+        reason: String,
+    },
+    /// The engine or this side does not trust the other.
+    #[error("the container engine at {endpoint} and portbook come to no terms by TLS: {reason}")]
+    Untrusted {
+        /// The address.
+        endpoint: Endpoint,
+        /// What is wrong.
+        reason: String,
+    },
     /// The engine says that it failed.
     #[error("the container engine at {endpoint} failed with status {status}: {message}")]
     Failed {
@@ -90,6 +106,9 @@ impl EngineError {
             EngineError::Context { .. } | EngineError::Configuration { .. } => {
                 Some("correct it, or name the engine in DOCKER_HOST")
             }
+            EngineError::Certificates { .. } | EngineError::Untrusted { .. } => Some(
+                "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem, by default ~/.docker",
+            ),
             EngineError::Nowhere(_) => Some(
                 "start Docker or podman's socket, name one in DOCKER_HOST, or leave --docker out",
             ),

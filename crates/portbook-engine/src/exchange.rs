@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::EngineError;
+use crate::tls;
 
 /// An answer is a list of containers or one of them: the longest seen has some megabytes.
 const LONGEST: usize = 64 << 20;
@@ -38,6 +39,10 @@ pub(crate) fn get(
             endpoint: endpoint.clone(),
             reason: error.to_string(),
         },
+        _ if tls::is_about_trust(&error) => EngineError::Untrusted {
+            endpoint: endpoint.clone(),
+            reason: error.to_string(),
+        },
         _ => EngineError::Unreachable {
             endpoint: endpoint.clone(),
             source: error,
@@ -48,7 +53,19 @@ pub(crate) fn get(
         reason,
     };
     let deadline = Instant::now() + patience;
-    let mut line = ask(endpoint, path, deadline).map_err(told)?;
+    let terms = match endpoint {
+        Endpoint::Tls {
+            host, certificates, ..
+        } => {
+            let terms = tls::Terms::read(host, certificates);
+            Some(terms.map_err(|reason| EngineError::Certificates {
+                endpoint: endpoint.clone(),
+                reason,
+            })?)
+        }
+        Endpoint::Unix(_) | Endpoint::Tcp { .. } => None,
+    };
+    let mut line = ask(endpoint, terms.as_ref(), path, deadline).map_err(told)?;
     let mut heard = Vec::new();
     loop {
         let has_ended = line.hear(&mut heard, deadline).map_err(told)? == 0;
@@ -66,13 +83,23 @@ pub(crate) fn get(
     }
 }
 
-fn ask(endpoint: &Endpoint, path: &str, deadline: Instant) -> io::Result<Line> {
+fn ask(
+    endpoint: &Endpoint,
+    terms: Option<&tls::Terms>,
+    path: &str,
+    deadline: Instant,
+) -> io::Result<Line> {
     let mut line = Line::open(endpoint, deadline)?;
+    line.wait_at_most(remaining(deadline)?)?;
+    if let Some(terms) = terms {
+        line = line.secured(terms)?;
+    }
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     );
     line.wait_at_most(remaining(deadline)?)?;
     line.write_all(request.as_bytes())?;
+    line.flush()?;
     Ok(line)
 }
 
@@ -89,13 +116,23 @@ enum Line {
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
     Tcp(TcpStream),
+    Tls(Box<tls::Stream>),
 }
 
 impl Line {
     fn open(endpoint: &Endpoint, deadline: Instant) -> io::Result<Self> {
         match endpoint {
             Endpoint::Unix(path) => open_socket(path, remaining(deadline)?),
-            Endpoint::Tcp { host, port } => open_port(host, *port, deadline),
+            Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. } => {
+                open_port(host, *port, deadline)
+            }
+        }
+    }
+
+    fn secured(self, terms: &tls::Terms) -> io::Result<Self> {
+        match self {
+            Line::Tcp(stream) => Ok(Line::Tls(Box::new(terms.agree(stream)?))),
+            other => Ok(other),
         }
     }
 
@@ -125,6 +162,10 @@ impl Line {
             Line::Tcp(stream) => {
                 stream.set_read_timeout(Some(patience))?;
                 stream.set_write_timeout(Some(patience))
+            }
+            Line::Tls(stream) => {
+                stream.sock.set_read_timeout(Some(patience))?;
+                stream.sock.set_write_timeout(Some(patience))
             }
         }
     }
@@ -169,6 +210,7 @@ impl Read for Line {
             #[cfg(unix)]
             Line::Unix(stream) => stream.read(buffer),
             Line::Tcp(stream) => stream.read(buffer),
+            Line::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -179,6 +221,7 @@ impl Write for Line {
             #[cfg(unix)]
             Line::Unix(stream) => stream.write(bytes),
             Line::Tcp(stream) => stream.write(bytes),
+            Line::Tls(stream) => stream.write(bytes),
         }
     }
 
@@ -187,6 +230,7 @@ impl Write for Line {
             #[cfg(unix)]
             Line::Unix(stream) => stream.flush(),
             Line::Tcp(stream) => stream.flush(),
+            Line::Tls(stream) => stream.flush(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | where may an engine answer | [`search`](Surroundings) |
 //! | what is an engine's address | [`Endpoint`] |
 //! | how is it asked | `exchange` |
+//! | whom does one trust that is asked by TLS | `tls` |
 //! | what does an inspection say | `inspection` |
 //! | what is a container, to portbook | [`Container`] |
 //!
@@ -22,6 +23,7 @@ mod exchange;
 mod inspection;
 mod search;
 mod survey;
+mod tls;
 
 pub use container::{Compose, Container, ContainerState, Network, Publication, Wanted};
 pub use endpoint::{Endpoint, InvalidEndpoint};

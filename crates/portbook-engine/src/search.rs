@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::endpoint::{Endpoint, InvalidEndpoint};
+use crate::endpoint::Endpoint;
 use crate::error::EngineError;
 
 /// What of a process's environment says where engines are. A variable that is set to nothing counts
@@ -22,6 +22,8 @@ pub struct Surroundings {
     pub docker_context: Option<String>,
     /// Whether `DOCKER_TLS_VERIFY` is set.
     pub docker_tls: bool,
+    /// `DOCKER_CERT_PATH`; where it is not set, [Docker's own folder](Self::docker_folder) counts.
+    pub docker_certificates: Option<PathBuf>,
     /// Docker's own folder: `DOCKER_CONFIG`, else `~/.docker`.
     pub docker_folder: Option<PathBuf>,
     /// Where the user's sockets are: `XDG_RUNTIME_DIR`, else `/run/user/UID`.
@@ -47,6 +49,7 @@ impl Surroundings {
             docker_host: set("DOCKER_HOST").map(text),
             docker_context: set("DOCKER_CONTEXT").map(text),
             docker_tls: set("DOCKER_TLS_VERIFY").is_some(),
+            docker_certificates: set("DOCKER_CERT_PATH").map(PathBuf::from),
             docker_folder: set("DOCKER_CONFIG")
                 .map(PathBuf::from)
                 .or_else(|| home.map(|home| home.join(".docker"))),
@@ -60,7 +63,13 @@ impl Surroundings {
     /// (`DOCKER_CONTEXT`, else `docker context use`), else those at the usual sockets.
     pub fn places(&self) -> Result<Places, EngineError> {
         if let Some(given) = &self.docker_host {
-            return named(given, "DOCKER_HOST", self.docker_tls);
+            let own = || self.docker_folder.clone().unwrap_or_default();
+            let certificates = self.docker_certificates.clone().unwrap_or_else(own);
+            return named(
+                given,
+                "DOCKER_HOST",
+                self.docker_tls.then_some(certificates),
+            );
         }
         let context = match &self.docker_context {
             Some(name) => Some(name.clone()),
@@ -140,22 +149,24 @@ impl Surroundings {
         let text = fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
         let context: Context =
             serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
-        let has_keys = contexts.join("tls").join(&digest).join("docker").is_dir();
+        let certificates = contexts.join("tls").join(&digest).join("docker");
+        let certificates = certificates.is_dir().then_some(certificates);
         let origin = format!("Docker's context `{name}`");
-        named(&context.endpoints.docker.host, &origin, has_keys)
+        named(&context.endpoints.docker.host, &origin, certificates)
     }
 }
 
-fn named(given: &str, origin: &str, tls: bool) -> Result<Places, EngineError> {
-    let wrong = |reason| EngineError::Address {
+/// With the folder of certificates where TLS is asked for.
+fn named(given: &str, origin: &str, certificates: Option<PathBuf>) -> Result<Places, EngineError> {
+    let endpoint = match certificates {
+        Some(certificates) => Endpoint::by_tls(given, certificates),
+        None => given.parse(),
+    };
+    let endpoint = endpoint.map_err(|reason| EngineError::Address {
         given: given.to_owned(),
         origin: origin.to_owned(),
         reason,
-    };
-    let endpoint: Endpoint = given.parse().map_err(wrong)?;
-    if tls && matches!(endpoint, Endpoint::Tcp { .. }) {
-        return Err(wrong(InvalidEndpoint::Tls));
-    }
+    })?;
     Ok(Places::Named(endpoint))
 }
 
@@ -239,11 +250,17 @@ mod tests {
             sockets(surroundings.places().unwrap()),
             ["tcp://10.0.0.7:2375"]
         );
+        surroundings.docker_host = Some("tcp://[::1]".to_owned());
         surroundings.docker_tls = true;
-        let error = surroundings.places().unwrap_err().to_string();
-        assert!(
-            error.contains("DOCKER_HOST") && error.contains("TLS"),
-            "{error}"
-        );
+        let by_tls = |folder: &Path| {
+            Places::Named(Endpoint::Tls {
+                host: "::1".to_owned(),
+                port: 2376,
+                certificates: folder.to_owned(),
+            })
+        };
+        assert_eq!(surroundings.places().unwrap(), by_tls(folder.path()));
+        surroundings.docker_certificates = Some("/keys".into());
+        assert_eq!(surroundings.places().unwrap(), by_tls(Path::new("/keys")));
     }
 }

@@ -91,7 +91,7 @@ fn socket(endpoint: &Endpoint) -> Option<Endpoint> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(_) => Some(endpoint.clone()),
         },
-        Endpoint::Tcp { .. } => Some(endpoint.clone()),
+        Endpoint::Tcp { .. } | Endpoint::Tls { .. } => Some(endpoint.clone()),
     }
 }
 

@@ -498,8 +498,11 @@ fn engine_class(error: &EngineError) -> (Failure, &'static str) {
     match error {
         EngineError::Address { .. }
         | EngineError::Context { .. }
+        | EngineError::Certificates { .. }
         | EngineError::Configuration { .. } => (Failure::Input, "engine-address"),
-        EngineError::Refused { .. } => (Failure::Other, "engine-refused"),
+        EngineError::Refused { .. } | EngineError::Untrusted { .. } => {
+            (Failure::Other, "engine-refused")
+        }
         EngineError::Nowhere(_) | EngineError::Unreachable { .. } | EngineError::Silent { .. } => {
             (Failure::Other, "engine-unreachable")
         }

@@ -112,6 +112,10 @@ impl Project {
         let opened = opened.unwrap_or_else(|problem| loader.excused(problem));
         let files = trees(&opened).unwrap_or_else(|problem| loader.excused(problem));
         let (name, name_origin) = project_name::of(&files, &directory, &scope);
+        if let Some(first) = opened.first() {
+            let wrong = project_name::problem(&name, &name_origin, first.place(0..0));
+            loader.problems.extend(wrong);
+        }
         let model = Model {
             files: &files,
             directory: &directory,

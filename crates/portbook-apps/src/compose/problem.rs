@@ -74,6 +74,16 @@ pub enum Fault {
     /// There is nothing in it.
     #[error("the file has no mapping in it: a compose file has at least `services:`")]
     NotAComposeFile,
+    /// A name that Compose takes for no project's.
+    #[error(
+        "the project cannot be called `{0}`, as COMPOSE_PROJECT_NAME says: a name has small letters, digits, `_` and `-`, and begins with a letter or digit"
+    )]
+    ProjectName(String),
+    /// The directory's name has nothing in it that a project's may have.
+    #[error(
+        "the project has no name: its directory's has no letter or digit, so set COMPOSE_PROJECT_NAME or `name:`"
+    )]
+    NoProjectName,
     /// A text's variables.
     #[error(transparent)]
     Variables(#[from] Uninterpolated),

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::loading::cleaned;
+use super::problem::{Fault, Problem};
 use super::scope::Scope;
 use super::yaml::Tree;
-use crate::interpolation::{Origin, interpolate};
+use crate::interpolation::{Origin, interpolate, shortened};
 use crate::written::Place;
 
 /// Where a project's name comes from.
@@ -33,6 +34,24 @@ pub(super) fn of(files: &[Tree<'_>], directory: &Path, scope: &Scope<'_>) -> (St
         let name = name.file_name().unwrap_or_default().to_string_lossy();
         (normalized(&name), NameOrigin::Directory)
     })
+}
+
+/// What Compose has against a name: one in a variable has to be as it is to be, and a directory may give
+/// none at all. That in a file is changed where it has to be.
+pub(super) fn problem(name: &str, origin: &NameOrigin, beginning: Place) -> Option<Problem> {
+    let place = match origin {
+        NameOrigin::Variable(_) if normalized(name) == name => return None,
+        NameOrigin::Variable(Origin::File(place)) | NameOrigin::File(place) => place.clone(),
+        NameOrigin::Variable(_) | NameOrigin::Directory => beginning,
+    };
+    match origin {
+        NameOrigin::Variable(_) => {
+            let fault = Fault::ProjectName(shortened(name));
+            Some(Problem::at(place, fault))
+        }
+        _ if name.is_empty() => Some(Problem::at(place, Fault::NoProjectName)),
+        _ => None,
+    }
 }
 
 fn named_in(file: &Tree<'_>, scope: &Scope<'_>) -> Option<(String, NameOrigin)> {

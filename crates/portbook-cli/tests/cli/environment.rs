@@ -1,7 +1,8 @@
 //! `portbook env`: what an app is told of itself.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -95,6 +96,13 @@ fn a_file_keeps_everything_but_the_values() {
                FRONTEND_PORT = 3\r\nBACKEND_PORT=4\r\nlast=caf\u{e9}";
     let real = sandbox.write("config/real.env", old);
     fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+    // Only root may give a file away; anybody else's stays theirs.
+    let _ = chown(&real, Some(64_042), Some(64_043));
+    let owner = |file: &Path| {
+        let metadata = file.metadata().unwrap();
+        (metadata.uid(), metadata.gid())
+    };
+    let owned_by = owner(&real);
     symlink("config/real.env", sandbox.path(".env")).unwrap();
     let answer = sandbox.text("env m 1 --write .env");
     assert_eq!(
@@ -114,6 +122,7 @@ fn a_file_keeps_everything_but_the_values() {
     );
     let metadata = real.metadata().unwrap();
     assert_eq!(metadata.mode() & 0o777, 0o600);
+    assert_eq!(owner(&real), owned_by);
 
     // The second time there is nothing to write.
     let again = sandbox.json("env m 1 --write .env");

@@ -333,6 +333,30 @@ fn what_cannot_be_read_is_told_and_the_rest_compared() {
     sandbox.run("validate").failed_saying(2, &["PATH"]);
 }
 
+/// As Docker Compose 2 has it: a name in a variable is taken as it is or not at all, one in a file is changed.
+#[test]
+fn a_name_that_compose_refuses_is_told() {
+    let sandbox = with_two_apps();
+    let compose = "services: {a: {ports: ['5001:1']}}\n";
+    sandbox.write("apps/a/compose.yaml", compose);
+    for name in ["Shop", "-shop", "shop.1", "my shop", "_shop"] {
+        sandbox.write("apps/a/.env", format!("COMPOSE_PROJECT_NAME='{name}'\n"));
+        let told = sandbox.run("validate apps").ended(2).stderr.clone();
+        assert!(told.starts_with("portbook: apps/a/.env:1:22: "), "{told}");
+        assert!(told.contains(&format!("`{name}`")), "{told}");
+    }
+    for name in ["shop_1", "1shop", ""] {
+        sandbox.write("apps/a/.env", format!("COMPOSE_PROJECT_NAME='{name}'\n"));
+        sandbox.run("validate apps").ended(1);
+    }
+    sandbox.write("apps/a/.env", "");
+    sandbox.write("apps/a/compose.yaml", format!("name: -My.Shop\n{compose}"));
+    sandbox.run("validate apps").ended(1);
+    sandbox.write("nameless/---/compose.yaml", compose);
+    let told = sandbox.run("validate nameless").ended(2).stderr.clone();
+    assert!(told.contains("the project has no name"), "{told}");
+}
+
 #[test]
 fn a_tree_is_searched_without_what_is_others() {
     let sandbox = Sandbox::new();

@@ -156,7 +156,7 @@ fn the_process_alone_says_nothing(engine: &Engine) {
     assert_eq!(apps[0]["state"], "unclear");
     let process = &apps[0]["ports"][0]["holders"][0]["process"];
     let name = match engine.kind {
-        Kind::Docker => "docker-proxy",
+        Kind::Docker | Kind::DockerByTls => "docker-proxy",
         Kind::DockerWithoutProxy => "dockerd",
         Kind::Podman => "conmon",
         Kind::RootlessPodman => "rootlessport",

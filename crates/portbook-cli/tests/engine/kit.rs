@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Docker,
     /// Docker without these: `dockerd` holds the ports itself.
     DockerWithoutProxy,
+    /// Docker, also at port 2376 of the loopback device, to those who show a certificate.
+    DockerByTls,
     /// podman, which answers Docker's API; `conmon` holds the ports.
     Podman,
     /// podman as a user runs it, without any right on the machine; `rootlessport` holds the ports.
@@ -38,7 +40,7 @@ pub(crate) const KINDS: [Kind; 4] = [
 
 impl Kind {
     pub(crate) fn is_docker(self) -> bool {
-        matches!(self, Kind::Docker | Kind::DockerWithoutProxy)
+        !matches!(self, Kind::Podman | Kind::RootlessPodman)
     }
 }
 
@@ -64,6 +66,7 @@ impl Engine {
         let engine = match kind {
             Kind::Docker => dockerd(folder.path(), true),
             Kind::DockerWithoutProxy => dockerd(folder.path(), false),
+            Kind::DockerByTls => dockerd_by_tls(folder.path()),
             Kind::Podman => podman(folder.path()),
             Kind::RootlessPodman => {
                 give_to_user(folder.path());
@@ -147,6 +150,11 @@ impl Engine {
     /// The address of the engine's socket.
     pub(crate) fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
+    }
+
+    /// A folder of certificates of [`Kind::DockerByTls`].
+    pub(crate) fn certificates(&self, whose: &str) -> PathBuf {
+        self.folder.path().join(whose)
     }
 
     /// What stands for `XDG_RUNTIME_DIR`: the engine's socket is where a user's own podman has it.
@@ -301,6 +309,39 @@ fn dockerd(folder: &Path, has_proxy: bool) -> String {
     format!(
         "dockerd --host unix://{socket} --data-root {folder}/data --exec-root {folder}/exec \
          --pidfile {folder}/pid --storage-driver vfs --userland-proxy={has_proxy}"
+    )
+}
+
+/// With authorities of its own: `keys` has a caller's files, named as Docker's command wants them, and
+/// `stranger` those of somebody for whom another authority vouches.
+fn dockerd_by_tls(folder: &Path) -> String {
+    let script = r#"
+        set -e
+        authority() {
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
+                -keyout "$1-key.pem" -out "$1.pem"
+        }
+        vouched() { # by whom, for whom, with which extension
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout "$2-key.pem" -out "$2.csr"
+            printf '%s\n' "$3" > "$2.ext"
+            openssl x509 -req -in "$2.csr" -CA "$1.pem" -CAkey "$1-key.pem" -CAcreateserial -days 2 -extfile "$2.ext" -out "$2.pem"
+        }
+        authority ours; authority theirs
+        vouched ours engine 'subjectAltName=IP:127.0.0.1'
+        vouched ours caller 'extendedKeyUsage=clientAuth'
+        vouched theirs other 'extendedKeyUsage=clientAuth'
+        mkdir keys stranger
+        cp ours.pem keys/ca.pem; cp caller.pem keys/cert.pem; cp caller-key.pem keys/key.pem
+        cp ours.pem stranger/ca.pem; cp other.pem stranger/cert.pem; cp other-key.pem stranger/key.pem
+    "#;
+    let mut make = Command::new("sh");
+    make.args(["-c", script]).current_dir(folder);
+    succeed(make);
+    let folder_name = folder.display();
+    format!(
+        "{} --host tcp://127.0.0.1:2376 --tlsverify --tlscacert {folder_name}/ours.pem \
+         --tlscert {folder_name}/engine.pem --tlskey {folder_name}/engine-key.pem",
+        dockerd(folder, true)
     )
 }
 

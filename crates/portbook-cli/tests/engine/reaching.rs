@@ -69,6 +69,47 @@ fn an_engine_is_asked_over_tcp() {
     assert!(message.contains("the container rival"), "{message}");
 }
 
+/// Both sides have to trust the other, by the files that Docker's own command takes.
+#[test]
+fn an_engine_is_asked_by_tls() {
+    let engine = Engine::start(Kind::DockerByTls);
+    let desk = engine.desk();
+    desk.done("allocate openai_gpt-4 1");
+    engine.creates("--name rival --publish 5001:80");
+    let check = |host: &str, whose: &str| {
+        let mut check = desk.portbook("check --docker --json");
+        check
+            .env("DOCKER_HOST", host)
+            .env("DOCKER_TLS_VERIFY", "1")
+            .env("DOCKER_CERT_PATH", engine.certificates(whose));
+        let output = check.output().unwrap();
+        let text = match output.stdout.is_empty() {
+            true => &output.stderr,
+            false => &output.stdout,
+        };
+        let said: Value = serde_json::from_slice(text).unwrap();
+        (output.status.code(), said)
+    };
+    let (status, found) = check("tcp://127.0.0.1:2376", "keys");
+    assert_eq!(status, Some(1), "{found}");
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("the container rival"), "{message}");
+
+    // The engine does not know who asks; what answers is not who it should be; no files at all.
+    for (host, whose, code) in [
+        ("tcp://127.0.0.1:2376", "stranger", "engine-refused"),
+        ("tcp://localhost:2376", "keys", "engine-refused"),
+        ("tcp://127.0.0.1:2376", "nowhere", "engine"),
+    ] {
+        let (status, said) = check(host, whose);
+        assert!(status > Some(1), "{said}");
+        let told = said["error"]["code"].as_str().unwrap();
+        assert!(told.starts_with(code), "{host}, {whose}: {said}");
+        let hint = said["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("DOCKER_CERT_PATH"), "{said}");
+    }
+}
+
 /// Docker's socket is root's and its group's.
 #[test]
 fn a_user_whom_docker_refuses_is_told_so() {
