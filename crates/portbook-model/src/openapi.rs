@@ -5,7 +5,8 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    AppNumber, Model, ModelPattern, PoolName, Port, Revision, Role, Source, Space, Span, Timestamp,
+    AppNumber, BlockedBy, Model, ModelPattern, PoolName, Port, Revision, Role, Source, Space, Span,
+    Timestamp,
 };
 
 macro_rules! schema {
@@ -97,6 +98,11 @@ schema!(
     text()
         .pattern(Some("^([0-9]{1,9}(ms|s|m|h|d|w))+$"))
         .examples(["2h"])
+);
+schema!(
+    BlockedBy,
+    "Why a port is never given out on its own.",
+    text().enum_values(Some(["browsers", "block-list"]))
 );
 schema!(
     Source,

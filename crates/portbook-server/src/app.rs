@@ -11,6 +11,7 @@ use crate::events::Events;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::origin::Guard;
+use crate::portserver::Tally;
 use crate::problem::Problem;
 
 /// The server's parts, shared by all requests.
@@ -38,10 +39,11 @@ impl App {
         tokens: Option<Tokens>,
         guard: Guard,
         stopping: watch::Receiver<bool>,
+        portserver: Option<Arc<Tally>>,
     ) -> Self {
         Self {
             events: Events::of(service.clone(), stopping.clone()),
-            metrics: Arc::new(Metrics::of(&service)),
+            metrics: Arc::new(Metrics::of(&service, portserver)),
             streams: Arc::new(Semaphore::new(limits.streams)),
             service,
             tokens,

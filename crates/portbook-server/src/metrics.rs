@@ -1,9 +1,10 @@
 //! `/metrics`: figures for Prometheus.
 //!
 //! What happens is counted when it happens; how full the book is is read when somebody asks. Looking
-//! for conflicts reads the whole history, so what was found counts for a while.
+//! for conflicts reads every row, so what was found counts for a while.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::portserver::Tally;
 
 /// Seconds: from a commit that was shared in memory to a disk that hangs.
 const LATENCIES: [f64; 14] = [
@@ -49,6 +52,11 @@ struct OfKind {
     kind: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ending {
+    outcome: &'static str,
+}
+
 /// What is counted as it happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
@@ -76,6 +84,7 @@ impl Watcher for Counted {
 /// The figures of a server.
 pub(crate) struct Metrics {
     counted: Counted,
+    portserver: Option<Arc<Tally>>,
     conflicts: Mutex<Option<Found>>,
 }
 
@@ -86,8 +95,8 @@ struct Found {
 }
 
 impl Metrics {
-    /// Begins to count what the service's writer does.
-    pub(crate) fn of(service: &PortAllocationService) -> Self {
+    /// Begins to count what the service's writer does; the portserver counts by itself.
+    pub(crate) fn of(service: &PortAllocationService, portserver: Option<Arc<Tally>>) -> Self {
         let counted = Counted {
             waits: Histogram::new(LATENCIES),
             commits: Histogram::new(LATENCIES),
@@ -97,6 +106,7 @@ impl Metrics {
         service.watch(Arc::new(counted.clone()));
         Self {
             counted,
+            portserver,
             conflicts: Mutex::default(),
         }
     }
@@ -122,6 +132,13 @@ impl Metrics {
             "Commits that came after another's and were planned anew",
             stale,
         );
+        if let Some(tally) = &self.portserver {
+            registry.register(
+                "portserver_requests",
+                "Requests to the portserver: ports leased, denied (no such process, or no port left), and what was no request",
+                requests(tally),
+            );
+        }
         let head = service.head()?;
         let revision = Gauge::<i64>::default();
         revision.set(i64::try_from(head.revision.0).unwrap_or(i64::MAX));
@@ -179,6 +196,19 @@ impl Metrics {
         });
         Ok(by_kind)
     }
+}
+
+fn requests(tally: &Tally) -> Family<Ending, Counter> {
+    let requests = Family::<Ending, Counter>::default();
+    for (outcome, count) in [
+        ("leased", &tally.leased),
+        ("denied", &tally.denied),
+        ("malformed", &tally.malformed),
+    ] {
+        let counter = requests.get_or_create(&Ending { outcome });
+        counter.inc_by(count.load(Ordering::Relaxed));
+    }
+    requests
 }
 
 /// How full the spaces are.

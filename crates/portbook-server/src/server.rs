@@ -148,7 +148,15 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let mut limits = settings.limits;
         limits.connections = descriptors::for_connections(limits.connections);
-        let app = App::new(service.clone(), limits.clone(), tokens, guard, stopping);
+        let tally = portserver.as_ref().map(Portserver::tally);
+        let app = App::new(
+            service.clone(),
+            limits.clone(),
+            tokens,
+            guard,
+            stopping,
+            tally,
+        );
         Ok(Self {
             listeners,
             portserver,

@@ -317,8 +317,18 @@ fn every_route_wants_a_token_that_reaches_far_enough() {
         if method == "GET" || path == portbook::wire::PATH {
             continue;
         }
+        // To plan a repair is to look.
+        if path.contains("repair") {
+            ask(Some(&reader)).is(200);
+            let apply = json!({ "apply": true });
+            for token in [&reader, &writer] {
+                let answer = server.ask(&method, &path, Some(token), Some(&apply));
+                answer.fails(403, "forbidden");
+            }
+            continue;
+        }
         ask(Some(&reader)).fails(403, "forbidden");
-        let is_admins = ["import", "repair", "cleanup", "pools"]
+        let is_admins = ["import", "cleanup", "pools"]
             .iter()
             .any(|name| path.contains(name));
         if is_admins {
@@ -497,4 +507,52 @@ fn the_openapi_document_is_the_one_that_was_agreed_on() {
         "the interface changed: look at it, then run the test with PORTBOOK_GOLDEN=write"
     );
     assert!(made.contains("\"openapi\": \"3.1"));
+}
+
+#[test]
+fn the_rules_of_the_server_are_told() {
+    let server = Running::start();
+    let rules = server.get("/api/v1/policy").is(200);
+    assert_eq!(rules["roles"], json!(["backend", "frontend"]));
+    assert_eq!(
+        rules["ranges"][0],
+        json!({ "role": "backend", "base": 5001, "step": 2, "max": 65535 })
+    );
+    let irc = json!({ "first": 6665, "last": 6669, "by": "browsers" });
+    assert!(
+        rules["blocked"].as_array().unwrap().contains(&irc),
+        "{rules}"
+    );
+    assert_eq!(rules["reuse_delay"], "0s");
+}
+
+#[test]
+fn conflicts_are_looked_for_in_what_happened_since_and_in_every_row() {
+    let server = Running::start();
+    let app = |number| json!({ "model": "m", "app_num": number });
+    server
+        .ask("POST", "/api/v1/allocations", None, Some(&app(1)))
+        .is(201);
+    assert_eq!(server.get("/api/v1/conflicts").is(200), json!([]));
+    server
+        .ask("POST", "/api/v1/allocations", None, Some(&app(2)))
+        .is(201);
+    server
+        .ask("DELETE", "/api/v1/allocations/m/1", None, None)
+        .is(200);
+    assert_eq!(server.get("/api/v1/conflicts").is(200), json!([]));
+    let book = rusqlite::Connection::open(server.folder.path().join("book.db")).unwrap();
+    book.execute("UPDATE ports SET port = 7777 WHERE port = 5003", [])
+        .unwrap();
+    let found = server.get("/api/v1/conflicts").is(200);
+    let kinds = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|conflict| &conflict["kind"]);
+    assert!(kinds.clone().count() > 0, "{found}");
+    assert!(kinds.clone().all(|kind| kind == "book-damaged"), "{found}");
+    book.execute("UPDATE ports SET port = 5003 WHERE port = 7777", [])
+        .unwrap();
+    assert_eq!(server.get("/api/v1/conflicts").is(200), json!([]));
 }

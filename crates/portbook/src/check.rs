@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use portbook_engine::Container;
 use portbook_model::{
-    Allocation, AppKey, Change, Model, Policy, Port, Ports, PromiseFile, Promises, Recorded,
-    Revision, Space, SpaceBook, Timestamp, browser_blocked,
+    Allocation, AppKey, Model, Policy, Port, PromiseFile, Promises, Space, SpaceBook, Timestamp,
+    browser_blocked,
 };
 use portbook_store::{Audit, Claim, Filter, Reading, StoreError};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::cleanup::orphans;
 use crate::ownership::{PortUse, Whose, port_uses};
+use crate::replay::Replays;
 
 /// What kind of conflict it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,6 +137,7 @@ pub(crate) fn conflicts(
     reading: &mut dyn Reading,
     space: &Space,
     policy: &Policy,
+    replays: &Replays,
     file: Option<PromiseFile>,
     host: bool,
 ) -> Result<Vec<Conflict>, Error> {
@@ -150,24 +152,15 @@ pub(crate) fn conflicts(
         Err(error) => return Err(error.into()),
     };
     let mut now: Timestamp = std::time::SystemTime::now().into();
-    let changes = match (reading.head(), reading.changes_since(Revision(0))) {
-        (Ok(head), Ok(changes)) => {
+    match replays.compare(reading, space, &audit) {
+        Ok((head, against_history)) => {
             now = now.max(head.changed_at);
-            found.extend(against_head(head.revision, &changes));
-            Some(changes)
+            found.extend(against_history);
         }
-        (Err(error), _) | (_, Err(error)) => {
-            found.push(damage(error.to_string()));
-            None
-        }
-    };
+        Err(error) => found.push(damage(error.to_string())),
+    }
     if let Some(file) = file {
         book.promises.set(file);
-    }
-    if let Some(mut history) = changes {
-        history.retain(|recorded| recorded.space == *space);
-        let disagreements = against_history(&audit, &history);
-        found.extend(disagreements.iter().map(Disagreement::conflict));
     }
     found.extend(within_rows(&audit));
     let claims = valid_claims(&audit);
@@ -197,7 +190,7 @@ pub(crate) fn conflicts(
     Ok(found)
 }
 
-fn damage(message: String) -> Conflict {
+pub(crate) fn damage(message: String) -> Conflict {
     Conflict {
         kind: ConflictKind::BookDamaged,
         port: None,
@@ -206,24 +199,6 @@ fn damage(message: String) -> Conflict {
         hint: "put a backup back, or release the app and allocate its ports anew".to_owned(),
         place: None,
     }
-}
-
-/// The head against the changes: revisions run from 1 to the head's, without a gap.
-fn against_head(head: Revision, changes: &[Recorded]) -> Vec<Conflict> {
-    let mut found = Vec::new();
-    let last = changes.last().map_or(Revision(0), |last| last.revision);
-    if head != last {
-        found.push(damage(format!(
-            "the book says that it is at revision {head}, and its last change is {last}"
-        )));
-    }
-    if changes.len() as u64 != last.0 {
-        found.push(damage(format!(
-            "the book records {} changes, and its last one is the {last}th",
-            changes.len()
-        )));
-    }
-    found
 }
 
 /// The rows against each other.
@@ -291,97 +266,6 @@ fn within_rows(audit: &Audit) -> Vec<Conflict> {
         });
     }
     found
-}
-
-/// A port that an app has for a role by the rows alone, or by the history alone.
-pub(crate) struct Disagreement {
-    /// The app, `model/appN`.
-    pub(crate) app: String,
-    /// The role.
-    pub(crate) role: String,
-    port: i64,
-    says: &'static str,
-}
-
-impl Disagreement {
-    pub(crate) fn conflict(&self) -> Conflict {
-        let Self {
-            app,
-            role,
-            port,
-            says,
-        } = self;
-        Conflict {
-            port: Port::try_from(*port).ok(),
-            apps: vec![app.clone()],
-            ..damage(format!(
-                "{app} has {port} as its {role} by the book's {says}"
-            ))
-        }
-    }
-}
-
-/// Where the rows of a space and its history disagree.
-pub(crate) fn disagreements(
-    reading: &mut dyn Reading,
-    space: &Space,
-) -> Result<Vec<Disagreement>, StoreError> {
-    let mut history = reading.changes_since(Revision(0))?;
-    history.retain(|recorded| recorded.space == *space);
-    Ok(against_history(&reading.audit(space)?, &history))
-}
-
-/// The rows against what the recorded changes add up to.
-fn against_history(audit: &Audit, history: &[Recorded]) -> Vec<Disagreement> {
-    let mut expected: BTreeMap<AppKey, Ports> = BTreeMap::new();
-    for recorded in history {
-        match &recorded.change {
-            Change::Allocated { app, ports, .. } => {
-                expected.insert(app.clone(), ports.clone());
-            }
-            Change::Extended { app, ports } => {
-                expected
-                    .entry(app.clone())
-                    .or_default()
-                    .extend(ports.clone());
-            }
-            Change::Moved { app, from, to, .. } => {
-                let ports = expected.entry(app.clone()).or_default();
-                ports.retain(|role, _| !from.contains_key(role));
-                ports.extend(to.clone());
-            }
-            Change::Released { app, .. } => {
-                expected.remove(app);
-            }
-            _ => {}
-        }
-    }
-    let expected: BTreeSet<(String, String, i64)> = expected
-        .iter()
-        .flat_map(|(app, ports)| {
-            ports
-                .iter()
-                .map(move |(role, port)| (app.to_string(), role.to_string(), i64::from(port.get())))
-        })
-        .collect();
-    let rows: BTreeSet<(String, String, i64)> = audit
-        .claims
-        .iter()
-        .filter_map(|claim| Some((claim.app.clone()?, claim.role.clone(), claim.port)))
-        .collect();
-    let differs = |(app, role, port): &(String, String, i64), says| Disagreement {
-        app: app.clone(),
-        role: role.clone(),
-        port: *port,
-        says,
-    };
-    let only_rows = rows
-        .difference(&expected)
-        .map(|row| differs(row, "rows, but not by its history"));
-    let only_history = expected
-        .difference(&rows)
-        .map(|row| differs(row, "history, but not by its rows"));
-    only_rows.chain(only_history).collect()
 }
 
 /// A row that makes sense.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Actor, Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Grant, Head, Holder,
-    Model, ModelPattern, Outcome, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision,
-    Space, Timestamp,
+    Model, ModelPattern, Outcome, Policy, Pool, PoolName, Port, PromiseFile, Recorded, Refusal,
+    Revision, Space, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,9 @@ pub(crate) struct HistoryOf {
 pub(crate) trait Desk: Send + Sync {
     /// Where the book is, without passwords: for messages.
     fn location(&self) -> String;
+
+    /// The rules that ports are given out by.
+    fn policy(&self) -> Result<Arc<Policy>, Error>;
 
     /// The rules that this process gives ports out by; `None` where another one does.
     fn own_rules(&self) -> Option<&Rules>;

@@ -22,6 +22,7 @@ mod queue;
 mod records;
 mod remote;
 mod repair;
+mod replay;
 mod rules;
 mod running;
 mod scaffold;
@@ -50,8 +51,8 @@ pub use ownership::process_identity;
 pub use portbook_apps::export::PortConfiguration;
 pub use promises::read_promises;
 pub use records::{
-    AllocationRecord, ChangeRecord, ExplanationRecord, GrantRecord, PassedOverRecord, PoolRecord,
-    PortPair, ReleaseRecord, ResolvedRecord,
+    AllocationRecord, BlockedPorts, ChangeRecord, ExplanationRecord, GrantRecord, PassedOverRecord,
+    PolicyRecord, PoolRecord, PortPair, PortsRecord, RangeRecord, ReleaseRecord, ResolvedRecord,
 };
 pub use repair::{
     AskEngines, FileChange, FileRepair, LeftConflict, MoveByHand, MovedPort, Repair, RepairRefused,

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Command, Grant, Head, Holder,
-    Model, ModelPattern, Outcome, Pool, PoolName, Port, PortSet, Ports, PromiseFile, Recorded,
-    Revision, Role, Space, SpaceBook, Timestamp,
+    Model, ModelPattern, Outcome, Policy, Pool, PoolName, Port, PortSet, Ports, PromiseFile,
+    Recorded, Revision, Role, Space, SpaceBook, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, Reading, Store, StoreError};
 
@@ -18,6 +18,7 @@ use crate::claims::Claims;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
 use crate::ownership::{Whose, apps_that_answer, port_uses};
 use crate::repair::{HostFindings, RepairIntent};
+use crate::replay::Replays;
 use crate::rules::Rules;
 use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
@@ -29,6 +30,7 @@ pub(crate) struct LocalDesk {
     writer: Writer,
     acquainted: Acquaintances,
     claims: Claims,
+    replays: Replays,
 }
 
 /// The apps that this process has allocated: those that probably still stand when they ask again, so
@@ -65,6 +67,7 @@ impl LocalDesk {
             writer: Writer::new(store, rules),
             acquainted: Acquaintances::default(),
             claims: Claims::default(),
+            replays: Replays::default(),
         }
     }
 
@@ -105,6 +108,10 @@ impl LocalDesk {
 impl Desk for LocalDesk {
     fn location(&self) -> String {
         self.writer.store().location()
+    }
+
+    fn policy(&self) -> Result<Arc<Policy>, Error> {
+        Ok(self.rules().policy())
     }
 
     fn own_rules(&self) -> Option<&Rules> {
@@ -227,7 +234,8 @@ impl Desk for LocalDesk {
         };
         let policy = self.rules().policy();
         self.read(|reading| {
-            crate::check::conflicts(reading, &scope.space, &policy, file.clone(), host)
+            let file = file.clone();
+            crate::check::conflicts(reading, &scope.space, &policy, &self.replays, file, host)
         })
     }
 

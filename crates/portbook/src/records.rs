@@ -1,10 +1,13 @@
 //! What callers get to see: the shapes of the contract's JSON.
 
+use std::collections::BTreeSet;
+
 use portbook_model::{
-    Allocation, AppKey, Change, Explanation, Grant, ModelPattern, Pool, PoolName, Port, Ports,
-    Recorded, Role, Source, Space, Timestamp,
+    Allocation, AppKey, BlockedBy, Change, Explanation, Grant, InvalidPolicy, InvalidRange,
+    ModelPattern, Policy, Pool, PoolName, Port, PortRange, PortStretch, Ports, Recorded, Role,
+    Source, Space, Span, Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::service::Resolved;
@@ -237,6 +240,142 @@ impl PoolRecord {
             free: Some(usage.free),
             ..Self::of(&usage.pool)
         }
+    }
+}
+
+/// The rules that ports are given out by, as a server tells them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PolicyRecord {
+    /// The roles that every app gets a port for.
+    pub roles: BTreeSet<Role>,
+    /// Where each role's ports come from.
+    pub ranges: Vec<RangeRecord>,
+    /// The ports that are never given out on their own.
+    pub blocked: Vec<BlockedPorts>,
+    /// The ports that are given out last: those of the server's host for outgoing connections.
+    pub ephemeral: Vec<PortsRecord>,
+    /// How long a released port rests before another app may get it.
+    pub reuse_delay: Span,
+}
+
+/// Where a role's ports come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RangeRecord {
+    /// The role.
+    pub role: Role,
+    /// The range's first port.
+    pub base: Port,
+    /// The distance between two of its ports.
+    pub step: u16,
+    /// The port that it does not pass.
+    pub max: Port,
+}
+
+/// Neighbouring ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PortsRecord {
+    /// The first one.
+    pub first: Port,
+    /// The last one.
+    pub last: Port,
+}
+
+/// Neighbouring ports that are blocked for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BlockedPorts {
+    /// The first one.
+    pub first: Port,
+    /// The last one.
+    pub last: Port,
+    /// Why.
+    pub by: BlockedBy,
+}
+
+/// A policy that somebody told is none.
+#[derive(Debug, thiserror::Error)]
+pub enum UntruePolicy {
+    /// A range is none.
+    #[error(transparent)]
+    Range(#[from] InvalidRange),
+    /// The ranges do not fit together.
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
+}
+
+impl PolicyRecord {
+    /// The record of a policy.
+    pub fn of(policy: &Policy) -> Self {
+        let range = |(role, range): (&Role, PortRange)| RangeRecord {
+            role: role.clone(),
+            base: range.base(),
+            step: range.step(),
+            max: range.max(),
+        };
+        let blocked = policy.blocked_ports().iter();
+        let blocked = blocked.filter_map(|port| Some((port, policy.blocked(port)?)));
+        let delay = policy.reuse_delay().as_millis();
+        Self {
+            roles: policy.base_roles().clone(),
+            ranges: policy.ranges().map(range).collect(),
+            blocked: runs(blocked)
+                .map(|(first, last, by)| BlockedPorts { first, last, by })
+                .collect(),
+            ephemeral: runs(policy.ephemeral().iter().map(|port| (port, ())))
+                .map(|(first, last, ())| PortsRecord { first, last })
+                .collect(),
+            reuse_delay: Span::from_millis(u64::try_from(delay).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// Neighbours of one kind, taken together.
+fn runs<K: Copy + PartialEq>(
+    ports: impl Iterator<Item = (Port, K)>,
+) -> impl Iterator<Item = (Port, Port, K)> {
+    let mut ports = ports.peekable();
+    std::iter::from_fn(move || {
+        let (first, kind) = ports.next()?;
+        let mut last = first;
+        while let Some((next, _)) =
+            ports.next_if(|(port, other)| last.next() == Some(*port) && *other == kind)
+        {
+            last = next;
+        }
+        Some((first, last, kind))
+    })
+}
+
+impl TryFrom<PolicyRecord> for Policy {
+    type Error = UntruePolicy;
+
+    fn try_from(told: PolicyRecord) -> Result<Self, UntruePolicy> {
+        let ports = |first, last| {
+            let stretch = PortStretch::new(first, last);
+            stretch.ok().into_iter().flat_map(|stretch| stretch.ports())
+        };
+        let ranges = told.ranges.into_iter().map(|range| {
+            let RangeRecord {
+                role,
+                base,
+                step,
+                max,
+            } = range;
+            Ok((role, PortRange::new(base, step, max)?))
+        });
+        let by_list = told.blocked.into_iter();
+        let by_list = by_list.filter(|blocked| blocked.by == BlockedBy::BlockList);
+        let block_list = by_list.flat_map(|blocked| ports(blocked.first, blocked.last));
+        let ephemeral = told.ephemeral.into_iter();
+        let ephemeral = ephemeral.flat_map(|stretch| ports(stretch.first, stretch.last));
+        let policy = Policy::new(ranges.collect::<Result<_, InvalidRange>>()?, told.roles)?;
+        Ok(policy
+            .with_block_list(block_list.collect())
+            .with_ephemeral(ephemeral.collect())
+            .with_reuse_delay(told.reuse_delay.duration()))
     }
 }
 

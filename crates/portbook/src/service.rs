@@ -163,9 +163,9 @@ impl PortAllocationService {
         &self.scope.space
     }
 
-    /// The rules that ports are given out by; `None` where only a server knows them.
-    pub fn policy(&self) -> Option<Arc<Policy>> {
-        self.desk.own_rules().map(Rules::policy)
+    /// The rules that ports are given out by, here or by the server that keeps the book.
+    pub fn policy(&self) -> Result<Arc<Policy>, Error> {
+        self.desk.policy()
     }
 
     /// Goes by the ranges, roles, blocked ports and delay of another configuration from now on, as do all

@@ -10,6 +10,7 @@ use portbook_store::{CommitError, Filter, Reading, Store};
 use crate::Error;
 use crate::check::{Conflict, ConflictKind, conflicts};
 use crate::open::{self, StoreAddress};
+use crate::replay::Replays;
 
 /// How long a copy waits for its turn at the book that it writes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -219,7 +220,14 @@ pub fn verify(address: &str) -> Result<Verified, Error> {
         conflicts: Vec::new(),
     };
     for space in &verified.spaces {
-        let mut found = conflicts(&mut *reading, space, &Policy::default(), None, false)?;
+        let mut found = conflicts(
+            &mut *reading,
+            space,
+            &Policy::default(),
+            &Replays::default(),
+            None,
+            false,
+        )?;
         found.retain(|conflict| {
             matches!(
                 conflict.kind,

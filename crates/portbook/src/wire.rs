@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desk::{HistoryOf, HostLook, Scope};
 use crate::error::Failure;
+use crate::records::PolicyRecord;
 use crate::truths::LiveContainers;
 use crate::{Error, PortAllocationService};
 
@@ -71,6 +72,7 @@ pub(crate) enum Call {
     History(HistoryOf),
     Stats(Option<PromiseFile>),
     PortLine(Option<PromiseFile>),
+    Policy,
     Pools,
     Spaces,
     Models,
@@ -141,6 +143,7 @@ impl Request {
             Call::History(of) => json(&desk.history(scope, &of)?),
             Call::Stats(file) => json(&desk.stats(scope, file)?),
             Call::PortLine(file) => json(&desk.port_line(scope, file)?),
+            Call::Policy => json(&PolicyRecord::of(&*desk.policy()?)),
             Call::Pools => json(&desk.pools(scope)?),
             Call::Spaces => json(&desk.spaces()?),
             Call::Models => json(&desk.models(scope)?),

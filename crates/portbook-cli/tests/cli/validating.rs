@@ -163,7 +163,7 @@ fn what_belongs_to_no_app_is_told() {
 
 #[test]
 fn what_the_configuration_keeps_out_of_apps_hands_is_the_strangers() {
-    let sandbox = Sandbox::without_server("a client does not know its server's rules");
+    let sandbox = Sandbox::new();
     sandbox.write(
         "grafana/compose.yaml",
         "services: {g: {ports: ['3000:3000']}}\n",
@@ -187,9 +187,8 @@ fn what_no_browser_opens_is_told() {
 
 #[test]
 fn what_two_files_claim_is_told_where_the_later_one_does() {
-    let sandbox = Sandbox::without_server("a client does not know its server's rules");
+    let sandbox = Sandbox::configured("block = [5432]\n");
     let compose = "services:\n  db:\n    container_name: db\n    ports: ['127.0.0.1:5432:5432']\n";
-    sandbox.write("block.toml", "block = [5432]\n");
     sandbox.write("tree/a/compose.yaml", compose);
     sandbox.write("tree/b/compose.yaml", compose);
     sandbox.write(
@@ -202,7 +201,7 @@ fn what_two_files_claim_is_told_where_the_later_one_does() {
         "tree/d/compose.yaml",
         "services: {db: {ports: ['5432:5432/udp']}}\n",
     );
-    let found = findings(&sandbox, "validate tree --config block.toml", 1);
+    let found = findings(&sandbox, "validate tree", 1);
     assert_eq!(
         kinds(&found),
         ["duplicate-container-name", "duplicate-port"]
@@ -222,10 +221,7 @@ fn what_two_files_claim_is_told_where_the_later_one_does() {
         "tree/e/compose.yaml",
         "services: {db: {ports: ['5432:5432']}}\n",
     );
-    assert_eq!(
-        findings(&sandbox, "validate tree --config block.toml", 1).len(),
-        3
-    );
+    assert_eq!(findings(&sandbox, "validate tree", 1).len(), 3);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Google's portpicker, as PyPI has it, with `portbook serve` as its portserver.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use crate::installed;
@@ -115,6 +116,29 @@ fn an_app_never_gets_a_port_of_the_portservers() {
     assert!(serving.stop().success());
     let again = sandbox.pair("allocate model_a 2").0;
     assert_eq!(again, 15_101, "processes outlive the server");
+}
+
+#[test]
+fn what_it_gave_out_and_what_it_did_not_is_counted() {
+    let sandbox = Sandbox::new();
+    let address = a_path(&sandbox);
+    let serving = serve(&sandbox, &address, "15100-15109");
+    let own = format!("{}\n", std::process::id());
+    for request in [own.as_str(), "999999999\n", "nonsense\n"] {
+        let mut client = UnixStream::connect(&address).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        client.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let mut client = UnixStream::connect(sandbox.path("api")).unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    client.write_all(request).unwrap();
+    let mut figures = String::new();
+    client.read_to_string(&mut figures).unwrap();
+    for outcome in ["leased", "denied", "malformed"] {
+        let line = format!("portbook_portserver_requests_total{{outcome=\"{outcome}\"}} 1\n");
+        assert!(figures.contains(&line), "{line}: {figures}");
+    }
+    assert!(serving.stop().success());
 }
 
 /// Its own tests, against this portserver in place of its own.

@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod import;
 mod metrics;
+mod policy;
 mod pools;
 mod repair;
 mod resolve;
@@ -68,6 +69,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(history::history))
         .routes(routes!(pools::list, pools::add))
         .routes(routes!(pools::remove))
+        .routes(routes!(policy::policy))
         .routes(routes!(spaces::spaces))
         .routes(routes!(events::events))
         .routes(routes!(repair::repair))

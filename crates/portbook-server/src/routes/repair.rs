@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use portbook::engine::Surroundings;
 use portbook::model::Space;
+use portbook::wire::Right;
 use portbook::{AskEngines, Repair, RepairRequest};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{InSpace, Spaced};
 use crate::app::App;
-use crate::auth::Admin;
+use crate::auth::Reader;
 use crate::extract::{OptionalPayload, Params};
 use crate::problem::Problem;
 
@@ -33,7 +34,7 @@ pub(crate) struct Wanted {
 
 /// Move what is in conflict to eligible ports, all of it in one commit.
 ///
-/// Without `"apply": true` nothing is changed; the answer is what would move.
+/// Without `"apply": true` nothing is changed; the answer is what would move, and the scope read is enough.
 #[utoipa::path(
     post, path = "/api/v1/repair", tag = "book", params(InSpace), request_body = Option<Wanted>,
     responses(
@@ -45,10 +46,13 @@ pub(crate) struct Wanted {
 )]
 pub(crate) async fn repair(
     State(app): State<Arc<App>>,
-    Admin(caller): Admin,
+    Reader(caller): Reader,
     Params(query): Params<InSpace>,
     OptionalPayload(body): OptionalPayload<Wanted>,
 ) -> Result<Json<Repair>, Problem> {
+    if body.apply {
+        caller.must_have(Right::Admin)?;
+    }
     let service = app.service_for(&caller).spaced(query.space, body.space)?;
     let request = RepairRequest {
         include_running: body.include_running,
@@ -58,11 +62,12 @@ pub(crate) async fn repair(
         },
         ..RepairRequest::default()
     };
-    let repair = app
-        .change_for(service, move |service| match body.apply {
-            true => service.repair(&request),
-            false => service.preview_repair(&request),
-        })
-        .await?;
-    Ok(Json(repair))
+    let repair = match body.apply {
+        true => {
+            app.change_for(service, move |service| service.repair(&request))
+                .await
+        }
+        false => app.question(move || service.preview_repair(&request)).await,
+    };
+    Ok(Json(repair?))
 }

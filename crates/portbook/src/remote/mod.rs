@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use portbook_apps::export::PortConfiguration;
 use portbook_model::{
     Actor, AllocationRequest, AppKey, AppNumber, Ask, Grant, Head, Holder, Model, ModelPattern,
-    Outcome, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision, Space,
+    Outcome, Policy, Pool, PoolName, Port, PromiseFile, Recorded, Refusal, Revision, Space,
 };
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode, header};
@@ -30,6 +30,7 @@ use crate::Error;
 use crate::check::Conflict;
 use crate::configuration::ServerAccess;
 use crate::desk::{Answers, Desk, Held, HistoryOf, HostLook, Scope, Seen};
+use crate::records::PolicyRecord;
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
 use crate::truths::LiveContainers;
@@ -265,6 +266,12 @@ fn may_be_of_a_repetition(answer: &Result<Outcome, Refusal>) -> bool {
 impl Desk for RemoteDesk {
     fn location(&self) -> String {
         self.address.to_string()
+    }
+
+    fn policy(&self) -> Result<Arc<Policy>, Error> {
+        let told: PolicyRecord = self.ask(&of_nobody(), Call::Policy)?;
+        let policy = Policy::try_from(told).map_err(|error| self.nonsense(&error))?;
+        Ok(Arc::new(policy))
     }
 
     fn own_rules(&self) -> Option<&Rules> {

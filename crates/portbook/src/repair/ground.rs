@@ -9,8 +9,9 @@ use portbook_store::Reading;
 
 use super::RepairIntent;
 use crate::Error;
-use crate::check::{Conflict, Disagreement, disagreements};
+use crate::check::Conflict;
 use crate::ownership::{Whose, is_running, port_uses};
+use crate::replay::{Disagreement, disagreements};
 use crate::truths::LiveContainers;
 
 /// What a repair of the space moves and leaves. `book` has what the asker's file promises.

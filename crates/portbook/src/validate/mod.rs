@@ -100,8 +100,8 @@ impl PortAllocationService {
     ) -> Result<Validated, Error> {
         let allocations = self.allocations(None)?;
         let models = self.models()?;
-        let policy = self.policy();
-        let book = Book::new(&allocations, &models, policy.as_deref());
+        let policy = self.policy()?;
+        let book = Book::new(&allocations, &models, &policy);
         let homes = Homes::of(&allocations, models.clone());
         let environment: Environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -20,7 +20,7 @@ pub(super) struct Book<'b> {
     short_names: HashMap<&'b Model, String>,
     /// The variables that say a role's port, for apps without ports of their own.
     variables: HashMap<String, Role>,
-    policy: Option<&'b Policy>,
+    policy: &'b Policy,
 }
 
 /// Something in a file that claims ports.
@@ -43,13 +43,13 @@ impl<'b> Book<'b> {
     pub(super) fn new(
         allocations: &'b [Allocation],
         models: &'b [Model],
-        policy: Option<&'b Policy>,
+        policy: &'b Policy,
     ) -> Self {
         let owned = allocations.iter().flat_map(|held| {
             let ports = held.ports.iter();
             ports.map(move |(role, port)| (*port, (held, role)))
         });
-        let roles = policy.into_iter().flat_map(|policy| policy.ranges());
+        let roles = policy.ranges();
         let roles = roles.map(|(role, _)| role.clone());
         let roles = roles.chain([Role::backend(), Role::frontend()]);
         Self {
@@ -349,10 +349,7 @@ impl<'b> Book<'b> {
     }
 
     fn is_set_aside(&self, port: Port) -> bool {
-        let is_blocked = self
-            .policy
-            .is_some_and(|policy| policy.blocked(port).is_some());
-        is_blocked && !browser_blocked().contains(port)
+        self.policy.blocked(port).is_some() && !browser_blocked().contains(port)
     }
 
     /// A role's variable with another role's port.
