@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 mod asking;
 mod crowds;
+mod far;
 mod hostile;
 mod installing;
 #[path = "../cli/kit.rs"]

@@ -78,7 +78,6 @@ impl RemoteDesk {
             .proxy(None)
             .max_redirects(0)
             .timeout_connect(Some(TO_CONNECT))
-            .timeout_global(Some(access.patience))
             .user_agent(concat!("portbook/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &access.ca_file {
             let roots = certificates(path)?;
@@ -122,7 +121,8 @@ impl RemoteDesk {
         let name = is_change.then(|| new_commit_id().to_string());
         let mut may_be_done = false;
         for attempt in 1.. {
-            let (was_sent, reason) = match self.send(&body, name.as_deref()) {
+            let left = self.access.patience.saturating_sub(began.elapsed());
+            let (was_sent, reason) = match self.send(&body, name.as_deref(), left) {
                 Ok(Answered { body, again }) => {
                     let answer = serde_json::from_slice(&body);
                     let answer = answer.map_err(|error| self.nonsense(&error))?;
@@ -133,7 +133,8 @@ impl RemoteDesk {
                 Err(Lost::Unsent(reason)) => (false, reason),
             };
             may_be_done |= was_sent && is_change;
-            let is_over = attempt == TRIES || began.elapsed() >= self.access.patience;
+            let next_try = began.elapsed() + BETWEEN_TRIES;
+            let is_over = attempt == TRIES || next_try >= self.access.patience;
             let location = self.location();
             match may_be_done {
                 true if is_over => return Err(Error::Unconfirmed { location, reason }),
@@ -146,10 +147,13 @@ impl RemoteDesk {
         Err(Error::Internal("the tries have no end".to_owned()))
     }
 
-    fn send(&self, body: &[u8], name: Option<&str>) -> Result<Answered, Lost> {
+    fn send(&self, body: &[u8], name: Option<&str>, left: Duration) -> Result<Answered, Lost> {
         let mut request = self
             .agent
             .post(self.address.url(wire::PATH))
+            .config()
+            .timeout_global(Some(left))
+            .build()
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = &self.access.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));
@@ -157,7 +161,7 @@ impl RemoteDesk {
         if let Some(name) = name {
             request = request.header(wire::NAME_HEADER, name);
         }
-        let response = request.send(body).map_err(|error| lost(&error))?;
+        let response = request.send(body).map_err(|error| self.lost(&error))?;
         self.read(response)
     }
 
@@ -168,7 +172,7 @@ impl RemoteDesk {
             .get(wire::ANSWER_HEADER)
             .is_some_and(|answer| answer == "again");
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
-        let body = body.read_to_vec().map_err(|error| lost(&error))?;
+        let body = body.read_to_vec().map_err(|error| self.lost(&error))?;
         if status == StatusCode::OK {
             return Ok(Answered { body, again });
         }
@@ -186,29 +190,33 @@ impl RemoteDesk {
             reason: reason.to_string(),
         }
     }
-}
-
-/// What kept an answer from coming. Only before a connection stands it is certain that nothing was
-/// asked.
-fn lost(error: &ureq::Error) -> Lost {
-    use std::io::ErrorKind;
-    match error {
-        ureq::Error::HostNotFound => Lost::Unsent("no such host is known".to_owned()),
-        ureq::Error::ConnectionFailed => Lost::Unsent("it does not answer".to_owned()),
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            Lost::Unsent(format!("it did not answer for {} s", TO_CONNECT.as_secs()))
+    /// What kept an answer from coming. Only before a connection stands it is certain that nothing was
+    /// asked.
+    fn lost(&self, error: &ureq::Error) -> Lost {
+        use std::io::ErrorKind;
+        match error {
+            ureq::Error::HostNotFound => Lost::Unsent("no such host is known".to_owned()),
+            ureq::Error::ConnectionFailed => Lost::Unsent("it does not answer".to_owned()),
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                Lost::Unsent(format!("it did not answer for {} s", TO_CONNECT.as_secs()))
+            }
+            ureq::Error::Timeout(_) => Lost::Sent("it took too long to answer".to_owned()),
+            ureq::Error::Protocol(error) => {
+                Lost::Answered(self.nonsense(&format!("it does not speak HTTP ({error})")))
+            }
+            ureq::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionRefused
+                        | ErrorKind::NotFound
+                        | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Lost::Unsent(plain(error))
+            }
+            ureq::Error::Io(error) => Lost::Sent(plain(error)),
+            other => Lost::Sent(other.to_string()),
         }
-        ureq::Error::Timeout(_) => Lost::Sent("it took too long to answer".to_owned()),
-        ureq::Error::Io(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::PermissionDenied
-            ) =>
-        {
-            Lost::Unsent(plain(error))
-        }
-        ureq::Error::Io(error) => Lost::Sent(plain(error)),
-        other => Lost::Sent(other.to_string()),
     }
 }
 
