@@ -34,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LARGEST_ANSWER: u64 = 1 << 30;
 
 /// gRPC's codes.
+const INVALID_ARGUMENT: i32 = 3;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const OUT_OF_RANGE: i32 = 11;
 const UNAVAILABLE: i32 = 14;
@@ -337,9 +338,9 @@ impl Client {
                     continue;
                 }
                 // It may have handed the request on before it lost its leader.
-                Silence::Said(said) if said.code == UNAVAILABLE => (true, said.error),
-                Silence::Said(said) if said.error.contains("too many requests") => {
-                    (false, said.error)
+                Silence::Said(said) if said.code == UNAVAILABLE => (true, said.message),
+                Silence::Said(said) if said.message.contains("too many requests") => {
+                    (false, said.message)
                 }
                 Silence::Said(said) => return Err(said.failure()),
             };
@@ -387,8 +388,14 @@ impl Client {
             return Ok(read);
         }
         let said = serde_json::from_slice(&read).unwrap_or_else(|_| ErrorAnswer {
-            error: format!("it answered with the status {status}"),
-            code: UNAVAILABLE,
+            message: format!(
+                "it answered with the status {status}: is it etcd, and does it want etcds://?"
+            ),
+            // What stands before a cluster says that it cannot reach it, too.
+            code: match status.is_server_error() {
+                true => UNAVAILABLE,
+                false => INVALID_ARGUMENT,
+            },
         });
         Err(Silence::Said(said))
     }
@@ -448,10 +455,10 @@ impl Client {
                     return Ok(());
                 }
                 // No users, no token.
-                Err(Silence::Said(said)) if said.error.contains("not enabled") => return Ok(()),
-                Err(Silence::Said(said)) if said.code == UNAVAILABLE => said.error,
+                Err(Silence::Said(said)) if said.message.contains("not enabled") => return Ok(()),
+                Err(Silence::Said(said)) if said.code == UNAVAILABLE => said.message,
                 Err(Silence::Said(said)) => {
-                    let said = said.error;
+                    let said = said.message;
                     return Err(Failure::Forbidden(without_prefix(&said)));
                 }
                 Err(Silence::Distrusted(reason)) => return Err(Failure::Forbidden(reason)),
@@ -568,13 +575,13 @@ impl Client {
 impl ErrorAnswer {
     fn is_about_the_token(&self) -> bool {
         self.code == UNAUTHENTICATED
-            || self.error.contains("auth token")
-            || self.error.contains("auth store is old")
-            || self.error.contains("user name is empty")
+            || self.message.contains("auth token")
+            || self.message.contains("auth store is old")
+            || self.message.contains("user name is empty")
     }
 
     fn failure(self) -> Failure {
-        let said = without_prefix(&self.error);
+        let said = without_prefix(&self.message);
         match self.code {
             OUT_OF_RANGE if said.contains("compacted") => Failure::Compacted,
             RESOURCE_EXHAUSTED if said.contains("space exceeded") => Failure::Full,

@@ -136,7 +136,8 @@ pub(crate) struct TokenAnswer {
 /// Why etcd did not do what it was asked; the code is gRPC's.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ErrorAnswer {
-    pub(crate) error: String,
+    /// Some versions say it under `error` as well, and some no longer do.
+    pub(crate) message: String,
     #[serde(default)]
     pub(crate) code: i32,
 }
