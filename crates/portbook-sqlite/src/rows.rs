@@ -5,7 +5,7 @@
 //! refused.
 
 use portbook_model::{
-    AppKey, Batch, Change, CommitId, Lease, Notes, Pool, Port, Ports, PromiseFile, Revision,
+    AppKey, Batch, Change, CommitId, Head, Lease, Notes, Pool, Port, Ports, PromiseFile, Revision,
     Source, Space, SpaceChange, Timestamp,
 };
 use portbook_store::StoreError;
@@ -49,22 +49,26 @@ fn violates_key(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
-/// Writes a batch inside the transaction that is open, if the book is still at `expected`.
+/// Writes a batch inside the transaction that is open, if the book is still at `expected`. `head` is the
+/// book's as this transaction found it once it had SQLite's lock for writing: nobody else can write then.
 ///
-/// That comes first: a plan on an old book is merely stale, whatever else is wrong with it. Once the
-/// transaction writes, nobody else can, so the book stays where it was found.
-pub(crate) fn write(view: View<'_>, expected: Revision, batch: &Batch) -> Result<(), Refused> {
-    let (last, changed_at) = view
-        .sqlite
-        .prepare_cached("SELECT revision, at FROM changes ORDER BY revision DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .unwrap_or((0, i64::MIN));
-    // A revision that SQLite cannot hold is not the book's.
-    if i64::try_from(expected.0) != Ok(last) {
+/// That comes first: a plan on an old book is merely stale, whatever else is wrong with it.
+pub(crate) fn write(
+    view: View<'_>,
+    head: &Head,
+    expected: Revision,
+    batch: &Batch,
+) -> Result<(), Refused> {
+    if head.revision != expected {
         return Err(Refused::Stale);
     }
-    let mut rows = Rows::new(view, last, batch.at.max(Timestamp::from_millis(changed_at)))?;
+    // A revision that SQLite cannot hold is not the book's.
+    let last = i64::try_from(expected.0).map_err(|_| Refused::Stale)?;
+    let at = match expected {
+        Revision(0) => batch.at,
+        _ => batch.at.max(head.changed_at),
+    };
+    let mut rows = Rows::new(view, last, at)?;
     for step in &batch.changes {
         rows.revision += 1;
         rows.apply(&step.space, &step.change)?;

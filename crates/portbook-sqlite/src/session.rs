@@ -27,6 +27,8 @@ pub(crate) struct Session<'a> {
     connection: Option<BookConnection>,
     /// Whether SQLite's own lock for writing is taken already.
     writing: bool,
+    /// The head as it was read while SQLite's lock for writing was taken: it stays so until the commit.
+    head: Option<Head>,
     patience: Duration,
     /// Dropped last, after [`Drop`] has given the connection back.
     _lock: Option<Lock<'a>>,
@@ -62,6 +64,7 @@ impl<'a> Session<'a> {
             store,
             connection: Some(store.connection(lock.as_ref())?),
             writing: false,
+            head: None,
             patience,
             _lock: lock,
         };
@@ -126,10 +129,14 @@ impl<'a> Session<'a> {
             self.execute("ROLLBACK")?;
             self.begin_writing()?;
         }
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => self.view()?.head()?,
+        };
         let place = self.store.place();
         let view = self.view()?;
         let sqlite = view.sqlite;
-        rows::write(view, expected, batch).map_err(|refused| match refused {
+        rows::write(view, &head, expected, batch).map_err(|refused| match refused {
             Refused::Stale => CommitError::Stale,
             Refused::Duplicate(reason) => CommitError::Duplicate(reason),
             Refused::Sqlite(error) => CommitError::Failed(place.failure(&error)),
@@ -181,7 +188,11 @@ impl Turn for Session<'_> {
 
 impl Reading for Session<'_> {
     fn head(&mut self) -> Result<Head, StoreError> {
-        self.view()?.head()
+        let head = self.view()?.head()?;
+        if self.writing {
+            self.head = Some(head.clone());
+        }
+        Ok(head)
     }
 
     fn changes_since(&mut self, after: Revision) -> Result<Vec<Recorded>, StoreError> {
