@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use portbook_apps::port_config::{self, LARGEST_FILE, Listing};
@@ -22,7 +22,8 @@ pub(crate) struct PromiseSource {
 
 struct Known {
     stamp: Stamp,
-    file: PromiseFile,
+    /// Shared, since every call looks at it and few carry it on.
+    file: Arc<PromiseFile>,
     /// Whether the book has taken it in.
     noted: bool,
 }
@@ -74,7 +75,7 @@ impl Stamp {
 
 /// The promises as they are now.
 pub(crate) struct Current {
-    pub(crate) file: PromiseFile,
+    pub(crate) file: Arc<PromiseFile>,
     /// Whether the book, as far as this process knows, has not taken them in yet.
     pub(crate) is_news: bool,
 }
@@ -102,7 +103,7 @@ impl PromiseSource {
                 is_news: !known.noted,
             });
         }
-        let file = self.read()?;
+        let file = Arc::new(self.read()?);
         *known = stamp.is_settled().then(|| Known {
             stamp,
             file: file.clone(),

@@ -231,6 +231,7 @@ impl PortAllocationService {
             return self.submit(asks);
         };
         let digest = file.digest.clone();
+        let file = Arc::unwrap_or_clone(file);
         let promise = Ask::Promise { file };
         let mut answers = self.submit(iter::once(promise).chain(asks).collect())?;
         if let Some(source) = &self.promises {
@@ -458,7 +459,8 @@ impl PortAllocationService {
     /// What the file of pre-configured ports promises, whether or not a change of the book has told it
     /// yet.
     fn promised(&self) -> Result<Option<PromiseFile>, Error> {
-        Ok(self.promises_now()?.map(|current| current.file))
+        let current = self.promises_now()?;
+        Ok(current.map(|current| Arc::unwrap_or_clone(current.file)))
     }
 
     /// The pools, by name.
