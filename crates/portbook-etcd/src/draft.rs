@@ -38,6 +38,16 @@ impl Draft {
         after: Revision,
         snapshot: &Snapshot<'_>,
     ) -> Result<Self, Refused> {
+        // In one request, what would be asked for one by one below.
+        let touched = batch.changes.iter().filter_map(|step| {
+            let app = step.change.app()?;
+            Some([
+                keys::app(&step.space, app),
+                keys::model(&step.space, &app.model),
+            ])
+        });
+        let touched: BTreeSet<String> = touched.flatten().collect();
+        snapshot.learn(&touched.into_iter().collect::<Vec<_>>(), &[])?;
         let mut drafting = Drafting {
             snapshot,
             at: batch.at,
