@@ -15,8 +15,11 @@ mod durable;
 mod fairness;
 mod full_book;
 mod harness;
+mod http;
 mod process;
 mod scaffold;
+mod server;
+mod serving;
 mod validate;
 
 use std::process::ExitCode;
@@ -25,7 +28,7 @@ use harness::{Benchmark, Outcome};
 
 type Run = fn() -> Outcome;
 
-const BENCHMARKS: [(&str, Run); 8] = [
+const BENCHMARKS: [(&str, Run); 9] = [
     ("durable", durable::one_caller),
     ("shared", durable::sixty_four_callers),
     ("full-book", full_book::run),
@@ -34,6 +37,7 @@ const BENCHMARKS: [(&str, Run); 8] = [
     ("etcd", cluster::run),
     ("scaffold", scaffold::run),
     ("validate", validate::run),
+    ("server", server::run),
 ];
 
 fn main() -> ExitCode {
