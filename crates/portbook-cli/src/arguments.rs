@@ -300,10 +300,10 @@ pub(crate) struct OneApp {
 #[derive(Debug, Args)]
 pub(crate) struct OneAppOrHere {
     /// The app's model
-    #[arg(required_unless_present = "here", requires = "app")]
+    #[arg(required_unless_present = "here")]
     pub(crate) model: Option<Model>,
     /// The app's number
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, required_unless_present = "here")]
     pub(crate) app: Option<AppNumber>,
     /// Instead of MODEL APP: the app that this directory is, one for each checkout of a project (git
     /// worktree), the same as long as the checkout or its branch is there
@@ -314,10 +314,10 @@ pub(crate) struct OneAppOrHere {
 #[derive(Debug, Args)]
 pub(crate) struct SeveralAppsOrHere {
     /// The apps' model
-    #[arg(required_unless_present = "here", requires = "apps")]
+    #[arg(required_unless_present = "here")]
     pub(crate) model: Option<Model>,
     /// Which apps: 3, 1-30 or 1,4,9-12
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, required_unless_present = "here")]
     pub(crate) apps: Option<AppNumbers>,
     /// Instead of MODEL APPS: the app that this directory is, one for each checkout of a project (git
     /// worktree), the same as long as the checkout or its branch is there
@@ -390,7 +390,7 @@ pub(crate) struct History {
     /// Only this model, or the models that match a glob
     pub(crate) model: Option<ModelPattern>,
     /// Only this app of the model
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, required_unless_present = "here")]
     pub(crate) app: Option<AppNumber>,
     /// Only the last N changes
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_count)]
