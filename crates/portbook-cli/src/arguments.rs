@@ -390,7 +390,7 @@ pub(crate) struct History {
     /// Only this model, or the models that match a glob
     pub(crate) model: Option<ModelPattern>,
     /// Only this app of the model
-    #[arg(allow_negative_numbers = true, required_unless_present = "here")]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) app: Option<AppNumber>,
     /// Only the last N changes
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_count)]
