@@ -11,6 +11,8 @@ use crate::ledger::Ledger;
 fn invariant_8_a_lock_file_that_is_removed_again_and_again_costs_no_promise() {
     let desk = Desk::new();
     let services = [desk.service(), desk.service(), desk.service()];
+    // The book is there: who makes one relies on the lock, and is refused where it is taken away.
+    services[0].get_or_allocate_ports("model0", 1).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
