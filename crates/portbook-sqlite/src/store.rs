@@ -130,7 +130,11 @@ impl SqliteStore {
                     creation::create_under(lock, &self.place)?;
                 }
                 (Creation::Opening, None) => creation::create(&self.place)?,
-                (Creation::Writing, None) => return connection::unwritten(&self.place),
+                (Creation::Writing, None) => match connection::unwritten(&self.place) {
+                    // It was made between the two looks, and the second found its journal.
+                    Err(_) if self.present()?.is_some() => {}
+                    unwritten => return unwritten,
+                },
             }
         }
         let connection = connection::open(&self.place)?;
