@@ -1,4 +1,4 @@
-//! (j) to (m) The server by HTTP: many clients against one, lookups against a constant answer, lookups
+//! (l) to (o) The server by HTTP: many clients against one, lookups against a constant answer, lookups
 //! while others allocate, and what all of that takes in memory.
 
 use std::sync::Barrier;
@@ -26,7 +26,7 @@ pub fn run() -> Outcome {
     Ok(benchmarks)
 }
 
-/// (j) 64 keep-alive clients that allocate new apps, against one.
+/// (l) 64 keep-alive clients that allocate new apps, against one.
 fn crowd_against_one() -> Outcome {
     let mut ratios = Vec::new();
     for host_check in [HostCheck::On, HostCheck::Off] {
@@ -118,7 +118,7 @@ fn crowd(
     })
 }
 
-/// (k) Lookups against `/health`, whose answer is always the same.
+/// (m) Lookups against `/health`, whose answer is always the same.
 fn lookups_against_constant() -> Outcome {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("book.db");
@@ -152,7 +152,7 @@ fn lookups_against_constant() -> Outcome {
     }])
 }
 
-/// (l) The slowest lookup of a hundred while 64 clients allocate, against the same on an idle server.
+/// (n) The slowest lookup of a hundred while 64 clients allocate, against the same on an idle server.
 fn lookups_beside_a_crowd() -> Outcome {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("book.db");
@@ -220,7 +220,7 @@ fn slowest_of_a_hundred(client: &mut Client) -> Result<f64, Failure> {
     Ok(times[times.len() * 99 / 100].as_secs_f64())
 }
 
-/// (m) What the server has in use once everything was asked of it that a day brings.
+/// (o) What the server has in use once everything was asked of it that a day brings.
 fn memory() -> Outcome {
     let folder = tempfile::tempdir()?;
     let store = folder.path().join("book.db");
