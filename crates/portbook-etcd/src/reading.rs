@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portbook_model::{
-    Allocation, AppKey, AppNumber, AppRecord, Model, ModelPattern, Needs, Owner, Pool, Port,
-    PromiseFile, Recorded, Rest, Revision, Space, SpaceBook, Timestamp,
+    Allocation, AppKey, AppNumber, AppRecord, Model, Needs, Owner, Pool, Port, PromiseFile,
+    Recorded, Rest, Revision, Space, SpaceBook, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, StoreError};
 use serde::de::DeserializeOwned;
@@ -217,14 +217,14 @@ impl Snapshot<'_> {
     }
 
     pub(crate) fn allocations(&self, filter: &Filter) -> Result<Vec<Allocation>, StoreError> {
-        let keys = match filter.models.as_ref().and_then(only_identity) {
+        let keys = match filter.only_identity() {
             Some(identity) => keys::apps_of(&filter.space, &identity),
             None => keys::apps(&filter.space),
         };
         let mut held = Vec::new();
         for (key, value) in self.scan(&Keys::under(keys))? {
             if let AppRecord::Held(allocation) = self.app_record(&key, &value)?
-                && is_meant(filter, &allocation.app)
+                && filter.means(&allocation.app)
             {
                 held.push(allocation);
             }
@@ -270,7 +270,7 @@ impl Snapshot<'_> {
                 let changes = self.recorded(&row.key, &row.value)?;
                 let meant = changes.into_iter().rev().filter(|recorded| {
                     let app = recorded.change.app();
-                    recorded.space == of.space && app.map_or(everything, |app| is_meant(of, app))
+                    recorded.space == of.space && app.map_or(everything, |app| of.means(app))
                 });
                 recorded.extend(meant.take(wanted - recorded.len()));
             }
@@ -307,17 +307,4 @@ impl Snapshot<'_> {
         models.sort_by_key(|row| row.since);
         Ok(models.into_iter().map(|row| row.model).collect())
     }
-}
-
-/// The identity that a pattern without wildcards means: its apps lie together.
-fn only_identity(models: &ModelPattern) -> Option<String> {
-    let text = models.as_str();
-    let model = Model::new(text).ok()?;
-    (!text.contains(['*', '?'])).then(|| model.identity().to_owned())
-}
-
-fn is_meant(filter: &Filter, app: &AppKey) -> bool {
-    let models = filter.models.as_ref();
-    models.is_none_or(|models| models.matches(&app.model))
-        && filter.number.is_none_or(|number| number == app.number)
 }

@@ -175,13 +175,13 @@ impl View<'_> {
             "space = $1 AND state = 'held' AND ($2::text IS NULL OR identity = $2)
              AND ($3::integer IS NULL OR app_num = $3) ORDER BY identity, app_num"
         );
-        let identity = filter.models.as_ref().and_then(only_identity);
+        let identity = filter.only_identity();
         let number = filter.number.map(number_of);
         let rows = self.query(HELD, &[&filter.space.as_str(), &identity, &number])?;
         let mut held = Vec::with_capacity(rows.len());
         for row in &rows {
             if let AppRecord::Held(allocation) = self.record(row)?
-                && is_meant(filter, &allocation.app)
+                && filter.means(&allocation.app)
             {
                 held.push(allocation);
             }
@@ -204,7 +204,7 @@ impl View<'_> {
         let of = &filter.of;
         let everything = of.models.is_none() && of.number.is_none();
         let wanted = filter.last.unwrap_or(usize::MAX);
-        let identity = of.models.as_ref().and_then(only_identity);
+        let identity = of.only_identity();
         let number = of.number.map(number_of);
         let page = match filter.last {
             Some(last) => i64::try_from(last).unwrap_or(PAGE).clamp(1, PAGE),
@@ -224,7 +224,7 @@ impl View<'_> {
             before = i64::try_from(oldest.revision.0).unwrap_or(i64::MAX);
             let meant = changes.into_iter().filter(|change| {
                 let app = change.change.app();
-                app.map_or(everything, |app| is_meant(of, app))
+                app.map_or(everything, |app| of.means(app))
             });
             recorded.extend(meant.take(wanted - recorded.len()));
         }
@@ -289,19 +289,6 @@ impl View<'_> {
 /// An app number as the database has it: it runs to 2147483647.
 pub(crate) fn number_of(number: AppNumber) -> i32 {
     i32::try_from(number.get()).unwrap_or(i32::MAX)
-}
-
-/// The identity that a pattern without wildcards means: the keys find it.
-fn only_identity(models: &ModelPattern) -> Option<String> {
-    let text = models.as_str();
-    let model = Model::new(text).ok()?;
-    (!text.contains(['*', '?'])).then(|| model.identity().to_owned())
-}
-
-fn is_meant(filter: &Filter, app: &AppKey) -> bool {
-    let models = filter.models.as_ref();
-    models.is_none_or(|models| models.matches(&app.model))
-        && filter.number.is_none_or(|number| number == app.number)
 }
 
 fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, Nonsense> {

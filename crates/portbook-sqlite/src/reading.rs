@@ -182,12 +182,12 @@ impl View<'_> {
         let mut held = Vec::new();
         let mut keep = |record| {
             if let AppRecord::Held(allocation) = record
-                && is_meant(filter, &allocation.app)
+                && filter.means(&allocation.app)
             {
                 held.push(allocation);
             }
         };
-        match filter.models.as_ref().and_then(only_identity) {
+        match filter.only_identity() {
             Some(identity) => {
                 let sql = apps!("identity = ?2 AND released_at IS NULL ORDER BY app_num");
                 self.records(&filter.space, sql, params![space, identity], &mut keep)?;
@@ -236,11 +236,7 @@ impl View<'_> {
                 break;
             };
             let change = self.change(row)?;
-            if change
-                .change
-                .app()
-                .map_or(everything, |app| is_meant(of, app))
-            {
+            if change.change.app().map_or(everything, |app| of.means(app)) {
                 recorded.push(change);
             }
         }
@@ -383,19 +379,6 @@ pub(crate) fn shown(row: &Row<'_>, index: usize) -> String {
         Ok(ValueRef::Blob(blob)) => format!("{} bytes", blob.len()),
         Err(error) => plain(&error),
     }
-}
-
-/// The identity that a pattern without wildcards means: the keys find it.
-fn only_identity(models: &ModelPattern) -> Option<String> {
-    let text = models.as_str();
-    let model = Model::new(text).ok()?;
-    (!text.contains(['*', '?'])).then(|| model.identity().to_owned())
-}
-
-fn is_meant(filter: &Filter, app: &AppKey) -> bool {
-    let models = filter.models.as_ref();
-    models.is_none_or(|models| models.matches(&app.model))
-        && filter.number.is_none_or(|number| number == app.number)
 }
 
 fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, Nonsense> {

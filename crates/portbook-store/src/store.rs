@@ -98,6 +98,23 @@ pub struct Filter {
     pub number: Option<AppNumber>,
 }
 
+impl Filter {
+    /// Whether an app of the space is meant.
+    pub fn means(&self, app: &AppKey) -> bool {
+        let models = self.models.as_ref();
+        models.is_none_or(|models| models.matches(&app.model))
+            && self.number.is_none_or(|number| number == app.number)
+    }
+
+    /// The identity of the one model that is meant, if a pattern without wildcards says so: a store
+    /// finds its apps by their keys.
+    pub fn only_identity(&self) -> Option<String> {
+        let text = self.models.as_ref()?.as_str();
+        let model = Model::new(text).ok()?;
+        (!text.contains(['*', '?'])).then(|| model.identity().to_owned())
+    }
+}
+
 /// Which changes are meant.
 #[derive(Debug, Clone, Default)]
 pub struct HistoryFilter {
