@@ -305,13 +305,17 @@ fn keeper(
         .unwrap()
 }
 
+/// Ports that nobody has, outside of the range of outgoing connections: one of those would get in the way
+/// of a member that starts again.
 fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Runs that follow each other begin far apart, so that one does not meet what the other left.
+    let start = std::process::id().wrapping_mul(1_997);
+    let steps = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    steps
+        .map(|step| 10_000 + (start.wrapping_add(step) % 8_000) as u16)
+        .filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .take(count)
         .collect()
 }
 

@@ -34,6 +34,11 @@ fn in_use(number: u16) -> bool {
     LocalHost::new().is_in_use(port(number)).unwrap()
 }
 
+/// A port that nobody has, and that the kernel gives to no outgoing connection of a stranger's.
+fn free() -> u16 {
+    (20_000..32_000).find(|number| !in_use(*number)).unwrap()
+}
+
 fn listening(number: u16) -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap()
 }
@@ -62,11 +67,6 @@ fn said(child: &mut Child) -> u16 {
 fn the_role_of_a_child() {
     let Ok(role) = env::var(ROLE) else { return };
     match role.split_once(' ') {
-        None if role == "listen" => {
-            let listener = listening(0);
-            println!("\nport={}", listener.local_addr().unwrap().port());
-            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-        }
         Some(("everywhere", number)) => {
             let number: u16 = number.parse().unwrap();
             let _listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).unwrap();
@@ -101,8 +101,12 @@ fn the_role_of_a_child() {
 fn a_process_elsewhere_is_named_with_its_own_directory() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
-    let mut child = child("listen").current_dir(folder.path()).spawn().unwrap();
-    let number = said(&mut child);
+    let number = free();
+    let mut child = child(&format!("everywhere {number}"))
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
+    assert_eq!(said(&mut child), number);
     let process = LocalHost::new().holder(port(number)).unwrap().process;
     let process = process.unwrap();
     assert_eq!(process.pid, child.id());
@@ -133,7 +137,7 @@ fn a_listener_in_another_network_is_ignored() {
     if !getuid().is_root() {
         return;
     }
-    let number = (20_000..32_000).find(|number| !in_use(*number)).unwrap();
+    let number = free();
     let role = child(&format!("everywhere {number}"));
     let mut apart = Command::new("unshare")
         .arg("--net")

@@ -54,7 +54,7 @@ const SEEN: [Kind; 13] = [
         one(bound(Udp, place, free_port(), Sharing::Port).unwrap())
     }),
     ("UDP connected", Udp, Connected, |place| {
-        let socket = bound(Udp, place, 0, Sharing::None).unwrap();
+        let socket = bound(Udp, place, free_port(), Sharing::None).unwrap();
         connect(&socket, &place.reached_at(9)).unwrap();
         one(socket)
     }),
