@@ -10,7 +10,7 @@
 //! | under which keys does a book lie | `keys.rs`, `records.rs` |
 //! | what does the book say at one moment | `snapshot.rs`, `reading.rs`, `audit.rs` |
 //! | what does a change do to the keys | `draft.rs` |
-//! | who may write next | `queue.rs`, `turn.rs` |
+//! | who may write next | `turn.rs` |
 //! | how does a commit become one step, however large | `session.rs`, `staging.rs` |
 //! | how is a book made, opened, and asked about a lost commit | `creation.rs`, `store.rs` |
 //!
@@ -36,7 +36,6 @@ mod creation;
 mod draft;
 mod error;
 mod keys;
-mod queue;
 mod reading;
 mod records;
 mod session;

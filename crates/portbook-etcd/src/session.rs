@@ -6,14 +6,15 @@ use portbook_model::{
     Allocation, AppKey, AppRecord, Batch, CommitId, Head, Model, Needs, Recorded, Revision, Space,
     SpaceBook, Timestamp,
 };
-use portbook_store::{Audit, CommitError, Filter, HistoryFilter, Reading, Store, StoreError, Turn};
+use portbook_store::{
+    Audit, CommitError, Filter, HistoryFilter, Place, Reading, Store, StoreError, Turn,
+};
 
 use crate::client::{Client, Condition, Question, Row, Write};
 use crate::creation;
 use crate::draft::Draft;
 use crate::error::{Failure, Refused};
 use crate::keys::{self, Keys};
-use crate::queue::Place;
 use crate::records::HeadRecord;
 use crate::snapshot::{Known, Snapshot};
 use crate::staging::{self, MOST_BYTES, MOST_OPERATIONS, Writes};

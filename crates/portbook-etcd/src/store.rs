@@ -4,14 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use portbook_model::{CommitId, Revision};
-use portbook_store::{Reading, Store, StoreError, Turn};
+use portbook_store::{Queue, Reading, Store, StoreError, Turn};
 
 use crate::address::Address;
 use crate::client::{Client, Condition, Write};
 use crate::creation;
 use crate::error::Failure;
 use crate::keys;
-use crate::queue::Queue;
 use crate::session::{Session, Start};
 use crate::snapshot::Known;
 use crate::turn::Line;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
@@ -173,25 +174,11 @@ fn shown(config: &Config) -> String {
 
 /// A value with its `%XX` taken for the bytes that they stand for (RFC 3986, 2.1).
 fn decoded(value: &str) -> Result<String, InvalidAddress> {
-    let nonsense = || InvalidAddress {
+    let text = percent_decode_str(value).decode_utf8();
+    let text = text.map_err(|_| InvalidAddress {
         reason: format!("`{value}` is not percent-encoded text"),
-    };
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
-            let digits = after
-                .get(..2)
-                .and_then(|digits| std::str::from_utf8(digits).ok());
-            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            bytes.push(byte.ok_or_else(nonsense)?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| nonsense())
+    })?;
+    Ok(text.into_owned())
 }
 
 #[cfg(test)]

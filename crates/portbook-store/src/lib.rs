@@ -8,8 +8,10 @@
 pub mod contract;
 mod error;
 mod memory;
+mod queue;
 mod store;
 
 pub use error::{CommitError, StoreError};
 pub use memory::MemoryStore;
+pub use queue::{Place, Queue};
 pub use store::{Audit, Claim, Filter, HistoryFilter, Reading, Store, Turn};

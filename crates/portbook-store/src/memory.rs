@@ -3,9 +3,9 @@
 //! It keeps rows as a database does, with keys that refuse a second owner, instead of following
 //! changes by [`SpaceBook::apply`]: so what the one makes of a change checks what the other does.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use portbook_model::{
@@ -14,7 +14,10 @@ use portbook_model::{
     Role, Source, Space, SpaceBook, SpaceChange, Timestamp,
 };
 
-use crate::{Audit, Claim, CommitError, Filter, HistoryFilter, Reading, Store, StoreError, Turn};
+use crate::{
+    Audit, Claim, CommitError, Filter, HistoryFilter, Place, Queue, Reading, Store, StoreError,
+    Turn,
+};
 
 const LOCATION: &str = "memory";
 
@@ -67,9 +70,17 @@ impl Store for MemoryStore {
     }
 
     fn turn(&self, patience: Duration) -> Result<Box<dyn Turn + '_>, StoreError> {
+        let began = Instant::now();
         let place = match &self.queue {
-            Some(queue) => Some(queue.wait(patience)?),
             None => None,
+            Some(queue) => {
+                let place = queue.wait(patience).ok_or_else(|| StoreError::Busy {
+                    location: LOCATION.to_owned(),
+                    waited: began.elapsed(),
+                    holder: "another thread of this process".to_owned(),
+                })?;
+                Some(place)
+            }
         };
         Ok(Box::new(MemoryTurn {
             snapshot: Snapshot(self.snapshot()),
@@ -88,56 +99,6 @@ impl Store for MemoryStore {
 
     fn location(&self) -> String {
         LOCATION.to_owned()
-    }
-}
-
-/// Those who wait for a turn, in the order in which they came; the first of them has it.
-#[derive(Debug, Default)]
-struct Queue {
-    line: Mutex<Line>,
-    moved: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    places: VecDeque<u64>,
-    given: u64,
-}
-
-/// The first place in the queue, until it is dropped.
-struct Place<'a>(&'a Queue);
-
-impl Queue {
-    fn wait(&self, patience: Duration) -> Result<Place<'_>, StoreError> {
-        let began = Instant::now();
-        let mut line = self.line();
-        let place = line.given;
-        line.given += 1;
-        line.places.push_back(place);
-        let (mut line, _) = self
-            .moved
-            .wait_timeout_while(line, patience, |line| line.places.front() != Some(&place))
-            .unwrap_or_else(PoisonError::into_inner);
-        if line.places.front() == Some(&place) {
-            return Ok(Place(self));
-        }
-        line.places.retain(|other| *other != place);
-        Err(StoreError::Busy {
-            location: LOCATION.to_owned(),
-            waited: began.elapsed(),
-            holder: "another thread of this process".to_owned(),
-        })
-    }
-
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.line().places.pop_front();
-        self.0.moved.notify_all();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The line of a process's own threads: one of them at a time asks the cluster for the turn.
+//! The line of a process's own threads, for stores that let one of them at a time ask for the turn.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Those who wait, in the order in which they came; the first of them has its turn.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
+pub struct Queue {
     line: Mutex<Line>,
     moved: Condvar,
 }
@@ -19,11 +19,11 @@ struct Line {
 
 /// The first place, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(&'a Queue);
+pub struct Place<'a>(&'a Queue);
 
 impl Queue {
     /// Waits to be the first; `None` if that took longer than `patience`.
-    pub(crate) fn wait(&self, patience: Duration) -> Option<Place<'_>> {
+    pub fn wait(&self, patience: Duration) -> Option<Place<'_>> {
         let mut line = self.line();
         let place = line.given;
         line.given += 1;
