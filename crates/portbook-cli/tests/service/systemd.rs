@@ -1,7 +1,7 @@
 //! `portbook serve` as the test's service manager: sockets handed over, and what it is told.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::kit::Sandbox;
+use crate::kit::{Sandbox, free_stretch};
 use crate::serving::Serving;
 
 /// Longer than anything here takes on a busy machine.
@@ -151,9 +151,7 @@ fn sockets_that_systemd_hands_over_are_served_and_stay_its_own() {
 #[test]
 fn a_port_that_systemd_hands_over_is_served_instead_of_the_default() {
     let sandbox = Sandbox::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_stretch(1)));
     let command = activated(&sandbox, &[&address.to_string()], "api");
     let serving = std::thread::scope(|scope| {
         let first = scope.spawn(|| {
