@@ -1,6 +1,6 @@
 //! Which files make a project.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,23 @@ impl Sources {
             files,
             are_found: false,
         }
+    }
+
+    /// Files of one directory that somebody names: one that overrides another of them lies over it, as
+    /// where Compose finds both; every other is a project of its own.
+    pub fn among_named(directory: &Path, names: &[OsString]) -> Vec<Self> {
+        let found = Self::among(directory, names.iter().map(AsRef::as_ref));
+        let pair = found
+            .map(|found| found.files)
+            .filter(|files| files.len() > 1);
+        let pair = pair.unwrap_or_default();
+        let files = names.iter().map(|name| directory.join(name));
+        let alone = files.filter(|file| !pair.contains(file));
+        let mut projects: Vec<_> = alone.map(|file| Self::of_files(vec![file])).collect();
+        if !pair.is_empty() {
+            projects.push(Self::of_files(pair));
+        }
+        projects
     }
 
     /// The files, now that `.env` is read.

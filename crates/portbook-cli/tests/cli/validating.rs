@@ -225,6 +225,37 @@ fn what_two_files_claim_is_told_where_the_later_one_does() {
 }
 
 #[test]
+fn what_several_paths_lead_to_is_no_conflict_with_itself() {
+    let sandbox = with_two_apps();
+    let folder = "apps/openai_gpt-4/app1";
+    let main = "services:\n  backend:\n    container_name: b\n    ports: ['5001:5000']\n";
+    sandbox.write(&format!("{folder}/docker-compose.yml"), main);
+    let over = "services:\n  backend:\n    ports: !override ['5001:5000']\n";
+    sandbox.write(&format!("{folder}/docker-compose.override.yml"), over);
+    // The same services for another occasion: Compose starts the one or the other.
+    sandbox.write(&format!("{folder}/docker-compose.prod.yml"), main);
+    symlink("apps", sandbox.path("link")).unwrap();
+    for paths in [
+        "apps apps",
+        ". apps link",
+        "apps/../apps . apps/openai_gpt-4/app1",
+        "F/docker-compose.yml F",
+        "F/docker-compose.override.yml F/docker-compose.yml apps",
+        "F/docker-compose.yml F/docker-compose.override.yml",
+        "F/docker-compose.prod.yml F/docker-compose.yml",
+        "F/docker-compose.yml F/docker-compose.override.yml F/docker-compose.prod.yml",
+    ] {
+        let line = format!("validate {}", paths.replace("F/", &format!("{folder}/")));
+        let line = line.replace(" F", &format!(" {folder}"));
+        assert_eq!(findings(&sandbox, &line, 0), [] as [Value; 0], "{line}");
+    }
+    // What is said twice is told once.
+    sandbox.write(&format!("{folder}/.env"), "BACKEND_PORT=5003\n");
+    let found = findings(&sandbox, &format!("validate apps {folder} link"), 1);
+    assert_eq!(kinds(&found), ["compose-mismatch"]);
+}
+
+#[test]
 fn services_of_different_profiles_may_share_a_port() {
     let sandbox = with_two_apps();
     let compose = "services:\n  a: {profiles: [one], ports: ['5001:1']}\n  b: {profiles: [two], ports: ['5001:1']}\n";

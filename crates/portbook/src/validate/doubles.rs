@@ -15,6 +15,7 @@ use crate::check::{Conflict, ConflictKind};
 #[derive(Clone, Copy)]
 struct Claimant<'s> {
     project: usize,
+    found: &'s FoundProject,
     app: Option<&'s AppKey>,
     service: &'s Service,
 }
@@ -33,6 +34,7 @@ pub(super) fn among(projects: &[FoundProject]) -> Vec<Conflict> {
         for service in &found.services {
             let by = Claimant {
                 project,
+                found,
                 app: found.app.as_ref(),
                 service,
             };
@@ -83,13 +85,15 @@ fn claim_ports<'s>(
     conflict
 }
 
-/// Two services of one project that no run of it starts together: their profiles are others.
+/// Two services of one project that no run of it starts together: their profiles are others. Nor is one
+/// service there twice, if files of one directory for several occasions have it.
 fn may_run_together(one: Claimant<'_>, other: Claimant<'_>) -> bool {
+    let is_same = one.service.name == other.service.name;
     if one.project != other.project {
-        return true;
+        let (ours, theirs) = (one.found, other.found);
+        return !(is_same && ours.shown == theirs.shown && ours.name == theirs.name);
     }
     let (ours, theirs) = (&one.service.profiles, &other.service.profiles);
-    let is_same = one.service.name == other.service.name;
     let meet = ours.iter().any(|profile| theirs.contains(profile));
     !is_same && (ours.is_empty() || theirs.is_empty() || meet)
 }

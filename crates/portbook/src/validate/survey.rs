@@ -1,7 +1,8 @@
 //! The compose projects and `.env` files at some paths, found, read and held against the book by several
 //! threads at once.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -47,9 +48,10 @@ pub(super) struct Survey {
 
 /// A compose project.
 pub(super) struct FoundProject {
-    shown: PathBuf,
-    /// Its first file.
-    main: Option<PathBuf>,
+    pub(super) name: String,
+    pub(super) shown: PathBuf,
+    /// The files that lie over one another to make it.
+    own: Vec<PathBuf>,
     /// The files that it includes or extends.
     parts: Vec<PathBuf>,
     pub(super) app: Option<AppKey>,
@@ -61,6 +63,7 @@ pub(super) struct FoundProject {
 /// An `.env` file.
 pub(super) struct FoundDotEnv {
     shown: PathBuf,
+    file: PathBuf,
     pub(super) app: Option<AppKey>,
     pub(super) conflicts: Vec<Conflict>,
 }
@@ -154,12 +157,20 @@ impl Survey {
     ) -> Self {
         let mut survey = Self::default();
         let mut directories = Vec::new();
+        let mut files: BTreeMap<&Path, Vec<OsString>> = BTreeMap::new();
         for path in paths {
             match fs::metadata(path) {
                 Ok(metadata) if metadata.is_dir() => directories.push(Home::of(path)),
-                Ok(_) => survey.file(path, ground),
+                Ok(_) => {
+                    let folder = path.parent().unwrap_or(Path::new(""));
+                    let names = files.entry(folder).or_default();
+                    names.extend(path.file_name().map(OsStr::to_owned));
+                }
                 Err(error) => survey.unread.push(UnreadFile::whole(path, &error)),
             }
+        }
+        for (folder, names) in files {
+            survey.files(folder, names, ground);
         }
         if !directories.is_empty() {
             let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -177,6 +188,9 @@ impl Survey {
             });
         }
         survey.sort();
+        if paths.len() > 1 {
+            survey.leave_out_repeats();
+        }
         survey.leave_out_parts();
         survey
     }
@@ -192,14 +206,18 @@ impl Survey {
         self.dot_envs.sort_by(|a, b| a.shown.cmp(&b.shown));
     }
 
-    /// A file that the caller names: an `.env` file by its name, a compose file by any other.
-    fn file(&mut self, path: &Path, ground: &Ground<'_>) {
-        let home = Home::of(path.parent().unwrap_or(Path::new("")));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == ".env" || name.starts_with(".env.") || name.ends_with(".env") {
-            self.dot_env(path, &home, ground);
-        } else {
-            self.project(&Sources::of_files(vec![path.to_owned()]), &home, ground);
+    /// Files of one folder that the caller names: `.env` files by their names, compose files by any other.
+    fn files(&mut self, folder: &Path, names: Vec<OsString>, ground: &Ground<'_>) {
+        let home = Home::of(folder);
+        let (dot_envs, compose): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| {
+            let name = name.to_string_lossy();
+            name == ".env" || name.starts_with(".env.") || name.ends_with(".env")
+        });
+        for name in dot_envs {
+            self.dot_env(&folder.join(name), &home, ground);
+        }
+        for sources in Sources::among_named(folder, &compose) {
+            self.project(&sources, &home, ground);
         }
     }
 
@@ -214,9 +232,11 @@ impl Survey {
                 conflicts: ground.book.on_dot_env(dot_env, by_home.as_ref(), home),
                 app: by_home,
                 shown: home.shown(),
+                file: home.shown().join(".env"),
             });
         }
         let mut files = project.files.iter().map(|file| file.path().to_owned());
+        let own = files.by_ref().take(project.own_files).collect();
         let problems = project.problems.iter();
         self.projects.push(FoundProject {
             shown: home.shown(),
@@ -224,9 +244,10 @@ impl Survey {
             unread: problems
                 .map(|problem| UnreadFile::at(&problem.place, &problem.fault))
                 .collect(),
-            main: files.next(),
-            parts: files.skip(project.own_files.saturating_sub(1)).collect(),
+            own,
+            parts: files.collect(),
             app,
+            name: project.name,
             services: project.services,
         });
     }
@@ -243,6 +264,7 @@ impl Survey {
                     conflicts: ground.book.on_dot_env(&dot_env, app.as_ref(), home),
                     app,
                     shown: home.shown(),
+                    file: path.to_owned(),
                 });
             }
             Err(problem) => self
@@ -288,6 +310,23 @@ impl Survey {
         below
     }
 
+    /// What several of the paths lead to is there once: trees lie in one another, files in trees.
+    fn leave_out_repeats(&mut self) {
+        // A directory's project has the file that overrides the one that was named.
+        self.projects.sort_by_key(|found| Reverse(found.own.len()));
+        let mut seen = HashSet::new();
+        self.projects.retain(|found| {
+            let own: Vec<_> = found.own.iter().map(|file| in_its_folder(file)).collect();
+            let is_new = own.first().is_none_or(|main| !seen.contains(main));
+            seen.extend(own);
+            is_new
+        });
+        self.sort();
+        let mut seen = HashSet::new();
+        self.dot_envs
+            .retain(|found| seen.insert(in_its_folder(&found.file)));
+    }
+
     /// A project that another one includes or extends is a part of that one.
     fn leave_out_parts(&mut self) {
         let parts = self.projects.iter_mut();
@@ -298,9 +337,21 @@ impl Survey {
             return;
         }
         self.projects.retain(|found| {
-            let main = found.main.as_ref();
+            let main = found.own.first();
             main.is_none_or(|main| !parts.contains(main))
         });
+    }
+}
+
+/// The file, however its folder was reached. Where it is a link itself, two apps may share what it leads to.
+fn in_its_folder(file: &Path) -> PathBuf {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok();
+    match (folder, file.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => file.to_owned(),
     }
 }
 
