@@ -29,7 +29,8 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut new = tempfile::Builder::new()
         .prefix(&prefix)
         .permissions(Permissions::from_mode(NEW))
-        .tempfile_in(folder)?;
+        .tempfile_in(folder)
+        .map_err(without_temporary_name)?;
     new.write_all(content)?;
     if let Some(old) = old {
         keep_owner(new.as_file(), &old)?;
@@ -55,10 +56,25 @@ fn target(path: &Path) -> io::Result<(PathBuf, Option<Metadata>)> {
                 )),
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
-            Ok((path.to_owned(), None))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => match path.symlink_metadata() {
+            Ok(_) => Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "it is a link to what is not there",
+            )),
+            Err(_) => Ok((path.to_owned(), None)),
+        },
         Err(error) => Err(error),
+    }
+}
+
+/// An error without the name of the temporary file, which the one who reads it never chose.
+pub(crate) fn without_temporary_name(error: io::Error) -> io::Error {
+    use ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull => {
+            error.kind().into()
+        }
+        _ => error,
     }
 }
 

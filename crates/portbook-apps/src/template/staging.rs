@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::TemplateError;
+use crate::replacement::without_temporary_name;
 
 /// The staged copy; removed again unless it was put in its place.
 pub(super) struct Staging {
@@ -32,6 +33,7 @@ impl Staging {
             let folder = tempfile::Builder::new()
                 .prefix(&prefix)
                 .tempdir_in(parent)
+                .map_err(without_temporary_name)
                 .map_err(TemplateError::io("written to", parent))?;
             let lock = Lock::on(folder.path());
             // Before it was locked, another process may have taken it for abandoned.

@@ -137,9 +137,15 @@ fn a_file_that_is_not_there_is_made() {
     sandbox.text("env m 1 --write .env --export");
     let text = fs::read_to_string(sandbox.path(".env")).unwrap();
     assert_eq!(text, sandbox.text("env m 1 --export"));
-    sandbox
-        .run("env m 1 --write gone/.env")
-        .failed_saying(5, &["gone/.env cannot be written"]);
+    let run = sandbox.run("env m 1 --write gone/.env");
+    run.failed_saying(5, &["gone/.env cannot be written"]);
+    // The temporary file's name says nothing to anybody.
+    assert!(!run.stderr.contains(".portbook-"), "{}", run.stderr);
+    symlink("nowhere", sandbox.path("link")).unwrap();
+    sandbox.run("env m 1 --write link").failed_saying(
+        5,
+        &["link cannot be written", "a link to what is not there"],
+    );
 }
 
 #[test]
