@@ -179,8 +179,13 @@ pub(crate) trait Desk: Send + Sync {
     fn is_claimed(&self, scope: &Scope, port: Port) -> Result<bool, Error>;
 
     /// The apps at whose ports somebody is on the host who may be the app: its own process, a container
-    /// engine, or one that cannot be seen; none where the host is not looked at.
-    fn apps_that_answer(&self, scope: &Scope) -> Result<BTreeSet<AppKey>, Error>;
+    /// engine, or one that cannot be seen; none where the host is not looked at. What `containers` says
+    /// is a stranger's is not the app.
+    fn apps_that_answer(
+        &self,
+        scope: &Scope,
+        containers: &LiveContainers,
+    ) -> Result<BTreeSet<AppKey>, Error>;
 
     /// Which book it is and how far it has come.
     fn head(&self) -> Result<Head, Error>;

@@ -373,6 +373,9 @@ impl Error {
             Error::Cleanup(_) => (Failure::Input, "bad-apps-directory"),
             Error::Repair(RepairRefused::Runs(_)) => (Failure::No, "app-runs"),
             Error::Repair(RepairRefused::NoSuchRole { .. }) => (Failure::Input, "bad-ports"),
+            Error::Repair(RepairRefused::NoAppsDirectory { .. }) => {
+                (Failure::Input, "no-apps-directory")
+            }
             Error::Host(_) => (Failure::Other, "host-unknown"),
             Error::Engine(error) => engine_class(error),
             Error::Shared(error) => error.class(),

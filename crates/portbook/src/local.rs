@@ -325,12 +325,16 @@ impl Desk for LocalDesk {
         self.read(|reading| self.claims.contains(reading, &scope.space, port))
     }
 
-    fn apps_that_answer(&self, scope: &Scope) -> Result<BTreeSet<AppKey>, Error> {
+    fn apps_that_answer(
+        &self,
+        scope: &Scope,
+        containers: &LiveContainers,
+    ) -> Result<BTreeSet<AppKey>, Error> {
         if !self.checks_host(scope) {
             return Ok(BTreeSet::new());
         }
         let held = self.held(scope, None, None)?;
-        Ok(apps_that_answer(&port_uses(&held.allocations)?))
+        Ok(apps_that_answer(&port_uses(&held.allocations)?, containers))
     }
 
     fn head(&self) -> Result<Head, Error> {

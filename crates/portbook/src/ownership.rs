@@ -8,6 +8,8 @@ use portbook_model::{
     Allocation, AppKey, Holder, Port, PortSet, Process, ProcessIdentity, SocketUse,
 };
 
+use crate::truths::LiveContainers;
+
 /// Whose the process is that was found at an app's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Whose {
@@ -80,13 +82,19 @@ pub(crate) fn port_uses(allocations: &[Allocation]) -> Result<Vec<PortUse<'_>>, 
 }
 
 /// The apps at whose ports somebody is who may be the app: its own process, a container engine, or
-/// one that this user cannot see.
-pub(crate) fn apps_that_answer(uses: &[PortUse<'_>]) -> BTreeSet<AppKey> {
-    let may_be_the_app = |port_use: &&PortUse<'_>| match port_use.whose {
-        Whose::Own | Whose::Engine => true,
-        Whose::Stranger => {
-            port_use.holder.process.is_none() && port_use.holder.usage != SocketUse::Connected
-        }
+/// one that this user cannot see; but not where an engine says that it is a stranger's container.
+pub(crate) fn apps_that_answer(
+    uses: &[PortUse<'_>],
+    containers: &LiveContainers,
+) -> BTreeSet<AppKey> {
+    let may_be_the_app = |port_use: &&PortUse<'_>| {
+        let holder = &port_use.holder;
+        let may_be = match port_use.whose {
+            Whose::Own => return true,
+            Whose::Engine => true,
+            Whose::Stranger => holder.process.is_none() && holder.usage != SocketUse::Connected,
+        };
+        may_be && containers.whose(holder.port, &port_use.allocation.app) != Whose::Stranger
     };
     uses.iter()
         .filter(may_be_the_app)

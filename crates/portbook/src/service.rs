@@ -596,8 +596,11 @@ impl PortAllocationService {
     }
 
     /// The apps at whose ports somebody is on the host who may be the app.
-    pub(crate) fn apps_that_answer(&self) -> Result<BTreeSet<AppKey>, Error> {
-        self.desk.apps_that_answer(&self.scope)
+    pub(crate) fn apps_that_answer(
+        &self,
+        containers: &LiveContainers,
+    ) -> Result<BTreeSet<AppKey>, Error> {
+        self.desk.apps_that_answer(&self.scope, containers)
     }
 
     /// What a repair moves and leaves.

@@ -78,7 +78,9 @@ pub(crate) enum Call {
     Models,
     Holder(Port),
     IsClaimed(Port),
-    AppsThatAnswer,
+    AppsThatAnswer {
+        containers: LiveContainers,
+    },
     Head,
     ChangesSince(Revision),
 }
@@ -149,7 +151,9 @@ impl Request {
             Call::Models => json(&desk.models(scope)?),
             Call::Holder(port) => json(&desk.holder(scope, port)?),
             Call::IsClaimed(port) => json(&desk.is_claimed(scope, port)?),
-            Call::AppsThatAnswer => json(&desk.apps_that_answer(scope)?),
+            Call::AppsThatAnswer { containers } => {
+                json(&desk.apps_that_answer(scope, &containers)?)
+            }
             Call::Head => json(&desk.head()?),
             Call::ChangesSince(after) => json(&desk.changes_since(after)?),
         }

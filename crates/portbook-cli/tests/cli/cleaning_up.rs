@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use insta::assert_snapshot;
 use portbook::model::{AppDirectory, AppKey, Note, ProcessIdentity, Run as AppRun};
@@ -200,42 +199,11 @@ fn an_apps_directory_that_is_not_to_be_trusted_releases_nothing() {
     assert_eq!(sandbox.changes(), before);
 }
 
-/// The sandbox's command as a user who may do no more than the file modes say.
-fn as_nobody(sandbox: &Sandbox, line: &str) -> Run {
-    let mut command = Command::new("setpriv");
-    command
-        .args([
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            "--",
-        ])
-        .arg(assert_cmd::cargo::cargo_bin!("portbook"))
-        .args(line.split_whitespace());
-    sandbox.furnish(&mut command);
-    Run::of(command)
-}
-
-fn open_to_all(path: &Path) {
-    let mode = match path.is_dir() {
-        true => 0o777,
-        false => 0o666,
-    };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    if path.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            open_to_all(&entry.unwrap().path());
-        }
-    }
-}
-
 #[test]
 fn what_may_not_be_looked_at_is_not_gone() {
     let sandbox = Sandbox::new();
     sandbox.apps(6, 1);
-    open_to_all(sandbox.root());
+    sandbox.open_to_all();
     let line = "cleanup --apps-dir apps --grace 0 --yes";
     let set_mode = |path: &str, mode| {
         let path = sandbox.path(path);
@@ -243,17 +211,19 @@ fn what_may_not_be_looked_at_is_not_gone() {
     };
     for mode in [0o000, 0o311, 0o644] {
         set_mode("apps", mode);
-        as_nobody(&sandbox, line).failed_saying(2, &["apps cannot be read", "ermission denied"]);
+        sandbox
+            .run_as_nobody(line)
+            .failed_saying(2, &["apps cannot be read", "ermission denied"]);
     }
     set_mode("apps", 0o755);
     // The model's folder may be there and not be looked into: then nothing is known of its apps.
     set_mode("apps/m", 0o600);
-    let looked = as_nobody(&sandbox, &format!("{line} --json"));
+    let looked = sandbox.run_as_nobody(&format!("{line} --json"));
     let looked = looked.done().json();
     assert_eq!(states(&looked), []);
     assert_eq!(looked["untold"].as_array().unwrap().len(), 6);
     set_mode("apps/m", 0o755);
-    let looked = as_nobody(&sandbox, &format!("{line} --json"));
+    let looked = sandbox.run_as_nobody(&format!("{line} --json"));
     assert_eq!(states(&looked.done().json()), [(6, "released")]);
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -173,6 +173,29 @@ impl Sandbox {
         Run::of(command)
     }
 
+    /// Runs a command line as a user who may do no more than the file modes say.
+    pub(crate) fn run_as_nobody(&self, line: &str) -> Run {
+        let mut command = Command::new("setpriv");
+        command
+            .args([
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+                "--",
+            ])
+            .arg(assert_cmd::cargo::cargo_bin!("portbook"))
+            .args(line.split_whitespace());
+        self.furnish(&mut command);
+        Run::of(command)
+    }
+
+    /// Lets everybody read and write what there is by now.
+    pub(crate) fn open_to_all(&self) {
+        open_to_all(self.root());
+    }
+
     /// Runs a command line that must succeed, and gives its standard output.
     #[track_caller]
     pub(crate) fn text(&self, line: &str) -> String {
@@ -235,6 +258,19 @@ impl Sandbox {
         let text = masked(&text, "dddd-dd-ddTdd:dd:ddZ", "[TIME]");
         let text = masked(&text, "dddd-dd-dd dd:dd:dd", "[TIME]");
         without_pids(&text)
+    }
+}
+
+fn open_to_all(path: &Path) {
+    let mode = match path.is_dir() {
+        true => 0o777,
+        false => 0o666,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            open_to_all(&entry.unwrap().path());
+        }
     }
 }
 

@@ -390,3 +390,55 @@ fn a_repair_that_is_killed_is_finished_by_the_next() {
         "killed {early} times before the commit, {half_way} amid the files, {late} after them"
     );
 }
+
+/// A typing mistake must not pass for "no file says an old port".
+#[test]
+fn where_files_cannot_be_looked_for_it_is_told() {
+    let sandbox = Sandbox::new();
+    // No browser opens 6667: that has to move.
+    sandbox.text("allocate m 1 --ports backend=6667");
+    let env = sandbox.write("apps/m/app1/.env", "BACKEND_PORT=6667\n");
+    for words in ["repair --apps-dir appz", "repair --apps-dir appz --yes"] {
+        let run = sandbox.run(words);
+        run.failed_saying(
+            2,
+            &["the apps directory appz cannot be read", "for each model"],
+        );
+    }
+    assert_eq!(sandbox.pair("get m 1").0, 6667);
+
+    let notes = |repair: Value| -> Vec<String> {
+        let notes = repair["notes"].as_array().unwrap().iter();
+        notes
+            .map(|note| note.as_str().unwrap().to_owned())
+            .collect()
+    };
+    for words in ["repair", "repair --yes"] {
+        let notes = notes(sandbox.json(words));
+        assert_eq!(notes.len(), 1, "{words}: {notes:?}");
+        let note = &notes[0];
+        assert!(note.contains("no directory of m/app1 is known"), "{note}");
+        assert!(note.contains("DIR/m/app1"), "{note}");
+    }
+    assert_eq!(fs::read_to_string(&env).unwrap(), "BACKEND_PORT=6667\n");
+    // It has been told; whoever names the folder is served still.
+    assert_eq!(notes(sandbox.json("repair")), [] as [String; 0]);
+    let repair = sandbox.json("repair --apps-dir apps --yes");
+    assert_eq!(notes(repair), [] as [String; 0]);
+    assert_eq!(fs::read_to_string(&env).unwrap(), "BACKEND_PORT=5001\n");
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate m 1");
+    sandbox.open_to_all();
+    let closed = sandbox.path("apps/m/app1/closed");
+    fs::create_dir_all(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let repair = sandbox.run_as_nobody("repair --move m 1 --apps-dir apps --json");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
+    let notes = repair.done().json()["notes"].clone();
+    let note = notes[0].as_str().unwrap();
+    assert!(note.contains("app1/closed cannot be read"), "{note}");
+}

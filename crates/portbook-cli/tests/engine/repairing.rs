@@ -42,6 +42,25 @@ fn an_app_makes_way_for_a_strangers_container() {
     assert_eq!(desk.conflicts().len(), 0);
 }
 
+/// By hand, too: what holds the port is no reason to leave the app there.
+#[test]
+fn an_app_is_moved_away_from_a_strangers_container_by_hand() {
+    for kind in [Kind::Docker, Kind::Podman] {
+        let engine = Engine::start(kind);
+        let desk = engine.desk();
+        desk.done("allocate openai_gpt-4 1-2");
+        engine.runs("--name stranger --publish 5001:80");
+        engine.runs(
+            "--name own --publish 5003:80 --label com.docker.compose.project=openai_gpt-4-app2",
+        );
+        let repair = desk.answer(0, "repair --move openai_gpt-4 1 --ports backend=5007");
+        assert_eq!(repair["moves"][0]["to"], 5007, "{kind:?}: {repair}");
+        let own = desk.portbook("repair --move openai_gpt-4 2").output();
+        let said = String::from_utf8(own.unwrap().stderr).unwrap();
+        assert!(said.contains("openai_gpt-4/app2 runs"), "{kind:?}: {said}");
+    }
+}
+
 #[test]
 fn without_an_engine_repair_goes_on_and_with_docker_it_is_told() {
     let engine = Engine::start(Kind::Docker);

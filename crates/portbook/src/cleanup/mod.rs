@@ -28,6 +28,7 @@ use crate::check::{Conflict, ConflictKind};
 use crate::desk::Held;
 use crate::ownership::{PortUse, apps_that_answer, is_running};
 use crate::service::internal;
+use crate::truths::LiveContainers;
 use crate::{Error, PortAllocationService};
 use directory::DirectorySighting;
 use verdict::{ContainerSighting, Sighting, Verdict};
@@ -278,7 +279,7 @@ impl PortAllocationService {
             None => None,
         };
         let Held { allocations, now } = self.held(request.models.clone())?;
-        let alive = self.apps_that_answer()?;
+        let alive = self.apps_that_answer(&LiveContainers::default())?;
         let mut survey = Survey {
             cleanup: Cleanup {
                 applied: false,
@@ -335,7 +336,7 @@ pub(crate) fn orphans(
     uses: &[PortUse<'_>],
     now: Timestamp,
 ) -> Vec<Conflict> {
-    let alive = apps_that_answer(uses);
+    let alive = apps_that_answer(uses, &LiveContainers::default());
     let orphan = |held: &Allocation| {
         let run = held.notes.run.as_ref();
         let runs = run.is_some_and(|run| is_running(&run.process));

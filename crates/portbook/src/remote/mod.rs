@@ -394,8 +394,13 @@ impl Desk for RemoteDesk {
         self.ask(scope, Call::IsClaimed(port))
     }
 
-    fn apps_that_answer(&self, scope: &Scope) -> Result<BTreeSet<AppKey>, Error> {
-        self.ask(scope, Call::AppsThatAnswer)
+    fn apps_that_answer(
+        &self,
+        scope: &Scope,
+        containers: &LiveContainers,
+    ) -> Result<BTreeSet<AppKey>, Error> {
+        let containers = containers.clone();
+        self.ask(scope, Call::AppsThatAnswer { containers })
     }
 
     fn head(&self) -> Result<Head, Error> {

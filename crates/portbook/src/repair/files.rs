@@ -117,7 +117,8 @@ impl FilePlan {
 
     fn find_written_ports(&mut self, files: &AppFiles<'_>) {
         let mut found = WrittenPorts::default();
-        let folders = folders(files.directory);
+        let (folders, unread) = folders(files.directory);
+        self.notes.extend(unread);
         if folders.len() == MOST_FOLDERS {
             self.notes.push(format!(
                 "{} has {MOST_FOLDERS} folders and more: not every one was looked at",
@@ -413,13 +414,21 @@ struct Folder {
     names: Vec<OsString>,
 }
 
-/// The folders of an app that may have files with ports in them; links are not followed.
-fn folders(directory: &Path) -> Vec<Folder> {
-    let mut found = Vec::new();
+/// The folders of an app that may have files with ports in them, and a sentence for each that cannot be
+/// read; links are not followed.
+fn folders(directory: &Path) -> (Vec<Folder>, Vec<String>) {
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
     let mut waiting = vec![directory.to_owned()];
     while let Some(path) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&path) else {
-            continue;
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) => {
+                unread.push(format!(
+                    "{} cannot be read: {error}; what its files say is not known",
+                    path.display()
+                ));
+                continue;
+            }
         };
         let mut names = Vec::new();
         for entry in entries.filter_map(Result::ok) {
@@ -436,5 +445,5 @@ fn folders(directory: &Path) -> Vec<Folder> {
             break;
         }
     }
-    found
+    (found, unread)
 }

@@ -56,6 +56,18 @@ pub struct RepairRequest {
     pub engines: AskEngines,
 }
 
+impl RepairRequest {
+    fn can_be_carried_out(&self) -> Result<(), RepairRefused> {
+        for path in &self.apps_directories {
+            std::fs::read_dir(path).map_err(|error| RepairRefused::NoAppsDirectory {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// A move that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoveByHand {
@@ -131,12 +143,23 @@ pub enum RepairRefused {
         /// The role.
         role: Role,
     },
+    /// A directory of apps does not let itself be listed, so that no file in it would follow.
+    #[error("the apps directory {} cannot be read: {reason}", .path.display())]
+    NoAppsDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
 }
 
 impl RepairRefused {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
+            RepairRefused::NoAppsDirectory { .. } => {
+                "name the folder that has a folder for each model"
+            }
             RepairRefused::Runs(_) => "stop it first, or add --include-running",
             RepairRefused::NoSuchRole { .. } => "`portbook get` shows the roles that it has",
         }
@@ -157,11 +180,12 @@ pub(crate) struct RepairIntent {
 impl PortAllocationService {
     /// What [`repair`](Self::repair) would do now.
     pub fn preview_repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
+        request.can_be_carried_out()?;
         let (intent, mut notes) = self.intent(request)?;
         let mut left = self.conflicts_that_count(request)?;
         left.retain(|conflict| !intent.resolves(conflict));
         let moved = self.preview_relocation(intent.moves.clone())?;
-        let (files, of_files) = self.repair_files(request, &moved, FilePlan::preview)?;
+        let (files, of_files) = self.repair_files(request, &moved, Phase::Planned)?;
         notes.extend(of_files);
         Ok(Repair {
             applied: false,
@@ -177,13 +201,13 @@ impl PortAllocationService {
     ///
     /// Killed between the commit and the last file, the next repair goes on where this one stopped.
     pub fn repair(&self, request: &RepairRequest) -> Result<Repair, Error> {
+        request.can_be_carried_out()?;
         let (intent, mut notes) = self.intent(request)?;
         let moved = match intent.moves.is_empty() {
             true => Vec::new(),
             false => self.relocate(intent.moves.clone())?,
         };
-        // What has moved is in the history by now.
-        let (files, of_files) = self.repair_files(request, &[], FilePlan::apply)?;
+        let (files, of_files) = self.repair_files(request, &moved, Phase::Committed)?;
         notes.extend(of_files);
         Ok(Repair {
             applied: true,
@@ -194,13 +218,13 @@ impl PortAllocationService {
         })
     }
 
-    /// Hands each app's plan to `carry_out`; `moves` are those that the history does not know yet. Of a
-    /// move by hand only that app's files are meant.
+    /// Looks at the files of every app that was ever moved, and brings them up to date once the moves are
+    /// made. Of a move by hand only that app's files are meant.
     fn repair_files(
         &self,
         request: &RepairRequest,
         moves: &[MovedApp],
-        carry_out: impl Fn(FilePlan, &AppKey) -> Vec<FileRepair>,
+        phase: Phase,
     ) -> Result<(Vec<FileRepair>, Vec<String>), Error> {
         let history = self.history(None, None, None)?;
         let mut stations = Stations::of(&history);
@@ -212,14 +236,24 @@ impl PortAllocationService {
             }
             let standing = stations.remove(&held.app);
             let mut standing = standing.unwrap_or_else(|| Stations::standing(held.ports.clone()));
-            for step in moves.iter().filter(|step| step.app == held.app) {
-                standing = standing.after(step);
+            let own = moves.iter().filter(|step| step.app == held.app);
+            let homes = homes(&held, &request.apps_directories);
+            if homes.is_empty() && own.clone().next().is_some() {
+                notes.push(format!(
+                    "no directory of {} is known, so no file of it follows: `portbook repair --apps-dir DIR` looks for `DIR/{}/app{}`",
+                    held.app,
+                    held.app.model.identity(),
+                    held.app.number
+                ));
             }
-            if standing.past.is_empty() {
+            if phase == Phase::Planned {
+                standing = own.fold(standing, Stations::after);
+            }
+            if standing.past.is_empty() || homes.is_empty() {
                 continue;
             }
             let names = self.project_names(&held.app)?;
-            for (directory, template) in homes(&held, &request.apps_directories) {
+            for (directory, template) in homes {
                 let mut plan = FilePlan::of(&AppFiles {
                     app: &held.app,
                     directory: &directory,
@@ -228,7 +262,10 @@ impl PortAllocationService {
                     stations: &standing,
                 });
                 notes.append(&mut plan.notes);
-                files.extend(carry_out(plan, &held.app));
+                files.extend(match phase {
+                    Phase::Planned => plan.preview(&held.app),
+                    Phase::Committed => plan.apply(&held.app),
+                });
             }
         }
         Ok((files, notes))
@@ -290,7 +327,7 @@ impl PortAllocationService {
         let runs = || -> Result<bool, Error> {
             let by_note = run.is_some_and(|run| is_running(&run.process));
             let in_container = containers.running.contains(&held.app);
-            Ok(by_note || in_container || self.apps_that_answer()?.contains(&held.app))
+            Ok(by_note || in_container || self.apps_that_answer(containers)?.contains(&held.app))
         };
         if !include_running && runs()? {
             return Err(RepairRefused::Runs(held.app).into());
@@ -328,6 +365,15 @@ impl PortAllocationService {
         conflicts.retain(|conflict| !conflict.kind.is_warning());
         Ok(conflicts)
     }
+}
+
+/// How far a repair has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The history does not know of the moves.
+    Planned,
+    /// It does.
+    Committed,
 }
 
 /// Where the app's files are, each place once, with the template where they were made from one.
