@@ -285,6 +285,9 @@ In the settings of an agent's program:
         /// Write portbook.1 and one page a command into this directory
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
+        /// Instead, every command and its options as one page of Markdown
+        #[arg(long, conflicts_with = "dir")]
+        markdown: bool,
     },
 }
 

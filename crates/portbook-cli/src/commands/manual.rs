@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{Answer, Ending};
+use super::{Answer, Ending, reference};
 use crate::arguments::Arguments;
 use crate::output::Output;
 
@@ -18,23 +18,27 @@ pub(crate) fn completions(shell: Shell) -> Ending {
     Ok(Answer::Yes)
 }
 
-pub(crate) fn pages(directory: Option<&Path>, output: &Output) -> Ending {
+/// Writes the page of the program, or with `markdown` the reference of all commands.
+pub(crate) fn page(markdown: bool) -> Ending {
     let command = Arguments::command();
-    match directory {
-        None => {
-            let mut page = Vec::new();
-            Man::new(command).render(&mut page)?;
-            write(&page)?;
-        }
-        Some(directory) => {
-            std::fs::create_dir_all(directory)?;
-            clap_mangen::generate_to(command, directory)?;
-            output.note(&format!(
-                "the manual's pages are in {}",
-                directory.display()
-            ));
-        }
+    let mut page = Vec::new();
+    if markdown {
+        page = reference::page(command).into_bytes();
+    } else {
+        Man::new(command).render(&mut page)?;
     }
+    write(&page)?;
+    Ok(Answer::Yes)
+}
+
+/// Writes the page of every command into a directory.
+pub(crate) fn pages(directory: &Path, output: &Output) -> Ending {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(Arguments::command(), directory)?;
+    output.note(&format!(
+        "the manual's pages are in {}",
+        directory.display()
+    ));
     Ok(Answer::Yes)
 }
 

@@ -17,6 +17,7 @@ mod manual;
 mod map;
 mod mcp;
 mod pool;
+mod reference;
 mod release;
 mod renew;
 mod repair;
@@ -57,7 +58,10 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Ending {
     let Arguments { global, command } = arguments;
     match command {
         Command::Completions { shell } => manual::completions(shell),
-        Command::Man { dir } => manual::pages(dir.as_deref(), output),
+        Command::Man { dir, markdown } => match dir {
+            Some(dir) => manual::pages(&dir, output),
+            None => manual::page(markdown),
+        },
         Command::Serve(serve) => serve::run(&serve, &global, output),
         Command::Init(init) => init::run(&init, output),
         Command::Mcp(mcp) => mcp::run(&mcp, open(&global, output)?, output),
