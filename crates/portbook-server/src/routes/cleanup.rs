@@ -6,13 +6,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use portbook::model::{Space, Span};
+use portbook::wire::Right;
 use portbook::{Cleanup, CleanupRequest};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{InSpace, Spaced};
 use crate::app::App;
-use crate::auth::Admin;
+use crate::auth::Reader;
 use crate::extract::{OptionalPayload, Params};
 use crate::problem::Problem;
 
@@ -61,7 +62,7 @@ impl Wanted {
 
 /// Release the apps that are gone: their directory, their lease, or the run that they were made for.
 ///
-/// Without `"apply": true` nothing is changed; the answer is which would go.
+/// Without `"apply": true` nothing is changed; the answer is which would go, and the scope read is enough.
 #[utoipa::path(
     post, path = "/api/v1/cleanup", tag = "book", params(InSpace), request_body = Option<Wanted>,
     responses(
@@ -72,17 +73,24 @@ impl Wanted {
 )]
 pub(crate) async fn cleanup(
     State(app): State<Arc<App>>,
-    Admin(caller): Admin,
+    Reader(caller): Reader,
     Params(query): Params<InSpace>,
     OptionalPayload(body): OptionalPayload<Wanted>,
 ) -> Result<Json<Cleanup>, Problem> {
+    if body.apply {
+        caller.must_have(Right::Admin)?;
+    }
     let request = body.request()?;
     let service = app.service_for(&caller).spaced(query.space, body.space)?;
-    let cleanup = app
-        .change_for(service, move |service| match body.apply {
-            true => service.clean_up(&request),
-            false => service.preview_cleanup(&request),
-        })
-        .await?;
-    Ok(Json(cleanup))
+    let cleanup = match body.apply {
+        true => {
+            app.change_for(service, move |service| service.clean_up(&request))
+                .await
+        }
+        false => {
+            app.question(move || service.preview_cleanup(&request))
+                .await
+        }
+    };
+    Ok(Json(cleanup?))
 }
