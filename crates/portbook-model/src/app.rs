@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -357,7 +357,9 @@ macro_rules! plain_name {
         impl $name {
             /// The checked name.
             pub fn new(name: &str) -> Result<Self, $error> {
-                if is_plain_name(name, $longest, $extra) {
+                if let Some(usual) = Self::usual().into_iter().find(|usual| usual.as_str() == name) {
+                    Ok(usual.clone())
+                } else if is_plain_name(name, $longest, $extra) {
                     Ok(Self(name.into()))
                 } else {
                     Err($error(name.to_owned()))
@@ -404,15 +406,23 @@ plain_name!(
     "a role has 1 to 32 lower-case letters, digits, `-`, `_` or `.`, and begins with a letter or digit"
 );
 
+static BACKEND: LazyLock<Role> = LazyLock::new(|| Role("backend".into()));
+static FRONTEND: LazyLock<Role> = LazyLock::new(|| Role("frontend".into()));
+
 impl Role {
     /// The role of the port that serves the app's interface to programs.
     pub fn backend() -> Self {
-        Role("backend".into())
+        BACKEND.clone()
     }
 
     /// The role of the port that serves the app's pages.
     pub fn frontend() -> Self {
-        Role("frontend".into())
+        FRONTEND.clone()
+    }
+
+    /// Those that every app has: a book names them twice an app, and all share one text.
+    fn usual() -> [&'static Self; 2] {
+        [&BACKEND, &FRONTEND]
     }
 }
 
@@ -422,9 +432,18 @@ plain_name!(
     "a space has 1 to 100 lower-case letters, digits, `-`, `_`, `.` or `:`, and begins with a letter or digit"
 );
 
+static DEFAULT_SPACE: LazyLock<Space> = LazyLock::new(|| Space("default".into()));
+
+impl Space {
+    /// The one that most books have all of their apps in.
+    fn usual() -> [&'static Self; 1] {
+        [&DEFAULT_SPACE]
+    }
+}
+
 impl Default for Space {
     fn default() -> Self {
-        Space("default".into())
+        DEFAULT_SPACE.clone()
     }
 }
 
@@ -433,6 +452,13 @@ plain_name!(
     PoolName, InvalidPoolName, "pool", 64, &['-', '_', '.'],
     "a pool has 1 to 64 lower-case letters, digits, `-`, `_` or `.`, and begins with a letter or digit"
 );
+
+impl PoolName {
+    /// No pool is in every book.
+    fn usual() -> [&'static Self; 0] {
+        []
+    }
+}
 
 #[cfg(test)]
 mod tests {

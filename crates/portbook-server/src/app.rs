@@ -1,9 +1,10 @@
 //! What every request has at hand.
 
+use std::io;
 use std::sync::Arc;
 
 use portbook::{Error, PortAllocationService};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::{Caller, Tokens};
 use crate::calls::Answers;
@@ -13,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::origin::Guard;
 use crate::portserver::Tally;
 use crate::problem::Problem;
+use crate::scribe::{Pieces, Scribe};
 
 /// The server's parts, shared by all requests.
 pub(crate) struct App {
@@ -28,6 +30,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// Room for those who follow the events.
     pub(crate) streams: Arc<Semaphore>,
+    scribe: Scribe,
     changes: Arc<Semaphore>,
     questions: Arc<Semaphore>,
 }
@@ -40,8 +43,8 @@ impl App {
         guard: Guard,
         stopping: watch::Receiver<bool>,
         portserver: Option<Arc<Tally>>,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        Ok(Self {
             events: Events::of(service.clone(), stopping.clone()),
             metrics: Arc::new(Metrics::of(&service, portserver)),
             streams: Arc::new(Semaphore::new(limits.streams)),
@@ -50,10 +53,11 @@ impl App {
             guard,
             answers: Answers::default(),
             stopping,
+            scribe: Scribe::begin()?,
             changes: Arc::new(Semaphore::new(limits.changes)),
             questions: Arc::new(Semaphore::new(limits.questions)),
             limits,
-        }
+        })
     }
 
     /// The service on behalf of a caller.
@@ -83,7 +87,7 @@ impl App {
         done
     }
 
-    /// Has a question about the whole book answered, on a thread of its own.
+    /// Has a question answered, on a thread of its own.
     pub(crate) async fn question<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
@@ -91,16 +95,21 @@ impl App {
         self.on_a_thread(&self.questions, work).await
     }
 
+    /// Has an answer about the whole book written, in its turn. What `write` returns comes beside it.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Pieces) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(T, Pieces), Problem> {
+        let permit = room_in(&self.questions)?;
+        self.scribe.write(permit, write).await
+    }
+
     async fn on_a_thread<T: Send + 'static>(
         &self,
         room: &Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Ok(permit) = room.clone().try_acquire_owned() else {
-            return Err(Problem::overloaded(
-                "too many callers wait for the book already",
-            ));
-        };
+        let permit = room_in(room)?;
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
@@ -110,4 +119,9 @@ impl App {
             Err(_) => Err(Problem::internal("answering broke off")),
         }
     }
+}
+
+fn room_in(room: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = room.clone().try_acquire_owned();
+    permit.map_err(|_| Problem::overloaded("too many callers wait for the book already"))
 }

@@ -11,6 +11,7 @@
 //! | what if an answer got lost | `calls` |
 //! | how do others hear of changes | `events` |
 //! | how is it doing | `metrics` |
+//! | who makes answers about the whole book | `scribe` |
 
 mod activation;
 mod app;
@@ -30,6 +31,7 @@ pub mod portserver;
 mod problem;
 mod reload;
 mod routes;
+mod scribe;
 mod server;
 mod supervisor;
 mod tls;

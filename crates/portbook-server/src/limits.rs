@@ -9,7 +9,7 @@ pub struct Limits {
     pub connections: usize,
     /// Changes that wait or are being made at once; further ones are turned away.
     pub changes: usize,
-    /// Questions about the whole book at once; further ones are turned away.
+    /// Questions about the book that wait or are being answered at once; further ones are turned away.
     pub questions: usize,
     /// Bytes of a body.
     pub body: usize,

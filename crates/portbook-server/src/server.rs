@@ -70,6 +70,9 @@ pub enum ServeError {
         "{0} can be reached from other machines, and nothing says who may ask: name the tokens with --token-file, or listen at 127.0.0.1"
     )]
     Unguarded(SocketAddr),
+    /// The system gives it no thread.
+    #[error("the system gives the server no thread of its own: {0}")]
+    Thread(std::io::Error),
     /// The book is a server's: that one can be asked itself.
     #[error("{0} is a server's book, which that server answers for")]
     NoOwnBook(String),
@@ -156,7 +159,8 @@ impl Server {
             guard,
             stopping,
             tally,
-        );
+        )
+        .map_err(ServeError::Thread)?;
         Ok(Self {
             listeners,
             portserver,

@@ -164,8 +164,11 @@ pub(crate) fn conflicts(
     }
     found.extend(within_rows(&audit));
     let claims = valid_claims(&audit);
+    // A full space takes some megabytes each time that it is read: what was compared goes first.
+    drop(audit);
     found.extend(against_promises(&claims, &book.promises));
     found.extend(against_rules(&claims, &book, policy));
+    drop(claims);
     let all = Filter {
         space: space.clone(),
         ..Filter::default()

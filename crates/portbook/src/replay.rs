@@ -101,31 +101,30 @@ impl Replay {
     }
 
     fn against_rows(&self, audit: &Audit) -> Vec<Disagreement> {
-        let expected: BTreeSet<(String, String, i64)> = self
-            .held
+        let apps: Vec<String> = self.held.keys().map(ToString::to_string).collect();
+        let expected = apps
             .iter()
+            .zip(self.held.values())
             .flat_map(|(app, ports)| {
-                ports.iter().map(move |(role, port)| {
-                    (app.to_string(), role.to_string(), i64::from(port.get()))
-                })
-            })
+                let claims = ports.iter();
+                claims.map(move |(role, port)| (app.as_str(), role.as_str(), i64::from(port.get())))
+            });
+        let rows = audit.claims.iter();
+        let mut only_rows: BTreeSet<(&str, &str, i64)> = rows
+            .filter_map(|claim| Some((claim.app.as_deref()?, claim.role.as_str(), claim.port)))
             .collect();
-        let rows: BTreeSet<(String, String, i64)> = audit
-            .claims
-            .iter()
-            .filter_map(|claim| Some((claim.app.clone()?, claim.role.clone(), claim.port)))
-            .collect();
-        let differs = |(app, role, port): &(String, String, i64), says| Disagreement {
-            app: app.clone(),
-            role: role.clone(),
-            port: *port,
+        let only_history: Vec<_> = expected.filter(|port| !only_rows.remove(port)).collect();
+        let differs = |(app, role, port): (&str, &str, i64), says| Disagreement {
+            app: app.to_owned(),
+            role: role.to_owned(),
+            port,
             says,
         };
-        let only_rows = rows
-            .difference(&expected)
+        let only_rows = only_rows
+            .into_iter()
             .map(|row| differs(row, "rows, but not by its history"));
-        let only_history = expected
-            .difference(&rows)
+        let only_history = only_history
+            .into_iter()
             .map(|row| differs(row, "history, but not by its rows"));
         only_rows.chain(only_history).collect()
     }

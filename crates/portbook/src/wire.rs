@@ -122,6 +122,32 @@ impl Request {
         matches!(self.call, Call::Submit(_))
     }
 
+    /// Whether the answer grows with the book.
+    pub fn reads_the_whole_book(&self) -> bool {
+        match self.call {
+            Call::Held { .. }
+            | Call::Configurations(_)
+            | Call::Conflicts { .. }
+            | Call::RepairIntent { .. }
+            | Call::History(_)
+            | Call::Stats(_)
+            | Call::PortLine(_)
+            | Call::AppsThatAnswer
+            | Call::ChangesSince(_) => true,
+            Call::Submit(_)
+            | Call::Preview(_)
+            | Call::Standing(_)
+            | Call::Record(_)
+            | Call::Policy
+            | Call::Pools
+            | Call::Spaces
+            | Call::Models
+            | Call::Holder(_)
+            | Call::IsClaimed(_)
+            | Call::Head => false,
+        }
+    }
+
     /// Answers from a service, as JSON; the history is told that `by` asked.
     pub fn answer(self, service: &PortAllocationService, by: Actor) -> Result<Vec<u8>, Error> {
         let mut service = service.in_space(self.space).on_behalf_of(by);

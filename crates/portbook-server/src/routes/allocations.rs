@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::auth::{Reader, Writer};
 use crate::extract::{NamedApp, OptionalPayload, Params, Payload};
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// Which apps get ports, and which ones.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -229,18 +230,22 @@ pub(crate) async fn list(
     };
     let service = app.service_for(&caller).spaced(page.space.clone(), None)?;
     let models = page.model.clone();
-    let apps = app.question(move || service.configurations(models)).await?;
-    let begin = after.map_or(0, |place| {
-        apps.partition_point(|listed| Place::of(&listed.app) <= place)
-    });
-    let end = begin.saturating_add(limit).min(apps.len());
+    let write = move |pieces: &mut Pieces| {
+        let apps = service.configurations(models)?;
+        let begin = after.map_or(0, |place| {
+            apps.partition_point(|listed| Place::of(&listed.app) <= place)
+        });
+        let end = begin.saturating_add(limit).min(apps.len());
+        pieces.json(&&apps[begin..end])?;
+        let last = apps[..end].last().filter(|_| end < apps.len());
+        Ok(last.map(|last| Place::of(&last.app)))
+    };
+    let (next, list) = app.write(write).await?;
     let mut headers = HeaderMap::new();
-    if end < apps.len()
-        && let Some(last) = apps[..end].last()
-    {
-        page.point_to(&Place::of(&last.app), &mut headers);
+    if let Some(place) = next {
+        page.point_to(&place, &mut headers);
     }
-    Ok((headers, Json(&apps[begin..end])).into_response())
+    Ok((headers, list).into_response())
 }
 
 /// A place in the list: behind an app.

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::auth::Reader;
 use crate::extract::FilePayload;
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// The longest name of a request.
 const LONGEST_NAME: usize = 64;
@@ -30,6 +31,13 @@ async fn call(
     caller.must_have(request.right())?;
     let by = caller.actor(Some(request.claims_to_be()));
     let service = app.service.clone();
+    if request.reads_the_whole_book() {
+        let write = move |pieces: &mut Pieces| {
+            pieces.bytes(&request.answer(&service, by)?);
+            Ok(())
+        };
+        return Ok(noted(app.write(write).await?.1, false));
+    }
     if !request.is_change() {
         let answer = app.question(move || request.answer(&service, by)).await?;
         return Ok(json(answer, false));
@@ -57,8 +65,13 @@ async fn call(
 
 fn json(answer: Vec<u8>, again: bool) -> Response {
     let kind = HeaderValue::from_static("application/json");
+    noted(([(header::CONTENT_TYPE, kind)], answer), again)
+}
+
+/// The answer, with whether it was there before.
+fn noted(answer: impl IntoResponse, again: bool) -> Response {
     let seen = HeaderValue::from_static(if again { "again" } else { "first" });
-    let mut response = ([(header::CONTENT_TYPE, kind)], answer).into_response();
+    let mut response = answer.into_response();
     response.headers_mut().insert(wire::ANSWER_HEADER, seen);
     response
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use portbook::Conflict;
 use portbook::model::Space;
@@ -14,6 +13,7 @@ use crate::app::App;
 use crate::auth::Reader;
 use crate::extract::Params;
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// How the look for conflicts is made.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,13 +38,14 @@ pub(crate) async fn conflicts(
     State(app): State<Arc<App>>,
     Reader(caller): Reader,
     Params(look): Params<Look>,
-) -> Result<Json<Vec<Conflict>>, Problem> {
+) -> Result<Pieces, Problem> {
     let service = app.service_for(&caller).spaced(look.space, None)?;
-    let found = app
-        .question(move || match look.host {
+    let write = move |pieces: &mut Pieces| {
+        let found = match look.host {
             Some(host) => service.check(host),
             None => service.check_port_conflicts(),
-        })
-        .await?;
-    Ok(Json(found))
+        };
+        pieces.json(&found?)
+    };
+    Ok(app.write(write).await?.1)
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use portbook::ChangeRecord;
 use portbook::model::{AppNumber, ModelPattern, Space};
@@ -14,6 +13,7 @@ use crate::app::App;
 use crate::auth::Reader;
 use crate::extract::Params;
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// Which changes are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -43,11 +43,12 @@ pub(crate) async fn history(
     State(app): State<Arc<App>>,
     Reader(caller): Reader,
     Params(wanted): Params<Wanted>,
-) -> Result<Json<Vec<ChangeRecord>>, Problem> {
+) -> Result<Pieces, Problem> {
     let service = app.service_for(&caller).spaced(wanted.space, None)?;
     let last = wanted.last.map(|last| last as usize);
-    let history = app
-        .question(move || service.history(wanted.model, wanted.app_num, last))
-        .await?;
-    Ok(Json(history.into_iter().map(ChangeRecord::of).collect()))
+    let write = move |pieces: &mut Pieces| {
+        let history = service.history(wanted.model, wanted.app_num, last)?;
+        pieces.json_list(history.into_iter().map(ChangeRecord::of))
+    };
+    Ok(app.write(write).await?.1)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderValue;
+use axum::response::Response;
 use portbook::apps::export::{PortConfigEntry, write_csv, write_port_config};
 use portbook::model::Space;
 use portbook::{ImportReport, PortConfiguration};
@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::{Admin, Reader};
 use crate::extract::{FilePayload, Params};
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// A list of apps, and whether to register them.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -111,12 +112,18 @@ pub(crate) async fn export(
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, Problem> {
     let service = app.service_for(&caller).spaced(wanted.space, None)?;
-    let apps = app.question(move || service.get_all_allocations()).await?;
-    let (kind, text) = match wanted.format {
-        Format::Json => return Ok(Json(apps).into_response()),
-        Format::Csv => ("text/csv; charset=utf-8", write_csv(&apps)),
-        Format::PortConfig => ("application/json", write_port_config(&apps)),
+    let write = move |pieces: &mut Pieces| {
+        let apps = service.get_all_allocations()?;
+        match wanted.format {
+            Format::Json => pieces.json(&apps)?,
+            Format::Csv => pieces.bytes(write_csv(&apps).as_bytes()),
+            Format::PortConfig => pieces.bytes(write_port_config(&apps).as_bytes()),
+        }
+        Ok(())
     };
-    let kind = HeaderValue::from_static(kind);
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let ((), list) = app.write(write).await?;
+    Ok(list.of_kind(HeaderValue::from_static(match wanted.format {
+        Format::Json | Format::PortConfig => "application/json",
+        Format::Csv => "text/csv; charset=utf-8",
+    })))
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderValue;
+use axum::response::Response;
 use axum::routing::get;
 
 use crate::app::App;
 use crate::auth::Reader;
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 const KIND: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -21,6 +22,9 @@ pub(super) fn router() -> Router<Arc<App>> {
 
 async fn metrics(State(app): State<Arc<App>>, _: Reader) -> Result<Response, Problem> {
     let (service, figures) = (app.service.clone(), app.metrics.clone());
-    let text = app.question(move || figures.text(&service)).await?;
-    Ok(([(header::CONTENT_TYPE, KIND)], text).into_response())
+    let write = move |pieces: &mut Pieces| {
+        pieces.bytes(figures.text(&service)?.as_bytes());
+        Ok(())
+    };
+    Ok(app.write(write).await?.1.of_kind(KIND))
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::{Admin, Reader};
 use crate::extract::{Params, Payload};
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// The pools, by name.
 #[utoipa::path(
@@ -28,10 +29,13 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Reader(caller): Reader,
     Params(query): Params<InSpace>,
-) -> Result<Json<Vec<PoolRecord>>, Problem> {
+) -> Result<Pieces, Problem> {
     let service = app.service_for(&caller).spaced(query.space, None)?;
-    let stats = app.question(move || service.stats()).await?;
-    Ok(Json(stats.pools.iter().map(PoolRecord::of_use).collect()))
+    let write = move |pieces: &mut Pieces| {
+        let pools = service.stats()?.pools;
+        pieces.json_list(pools.iter().map(PoolRecord::of_use))
+    };
+    Ok(app.write(write).await?.1)
 }
 
 /// A stretch of ports and the models that it is for.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use portbook::{Stats, Stretch};
 
@@ -11,6 +10,7 @@ use crate::app::App;
 use crate::auth::Reader;
 use crate::extract::Params;
 use crate::problem::Problem;
+use crate::scribe::Pieces;
 
 /// How much is allocated, by model, range and pool.
 #[utoipa::path(
@@ -24,9 +24,10 @@ pub(crate) async fn stats(
     State(app): State<Arc<App>>,
     Reader(caller): Reader,
     Params(query): Params<InSpace>,
-) -> Result<Json<Stats>, Problem> {
+) -> Result<Pieces, Problem> {
     let service = app.service_for(&caller).spaced(query.space, None)?;
-    Ok(Json(app.question(move || service.stats()).await?))
+    let write = move |pieces: &mut Pieces| pieces.json(&service.stats()?);
+    Ok(app.write(write).await?.1)
 }
 
 /// The port line: every port from 1 to 65535, in stretches of one state.
@@ -41,8 +42,8 @@ pub(crate) async fn ports(
     State(app): State<Arc<App>>,
     Reader(caller): Reader,
     Params(query): Params<InSpace>,
-) -> Result<Json<Vec<Stretch>>, Problem> {
+) -> Result<Pieces, Problem> {
     let service = app.service_for(&caller).spaced(query.space, None)?;
-    let line = app.question(move || service.port_line()).await?;
-    Ok(Json(line.stretches()))
+    let write = move |pieces: &mut Pieces| pieces.json(&service.port_line()?);
+    Ok(app.write(write).await?.1)
 }
