@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | what can be asked | `routes/`, a file a resource; `openapi` describes it |
 //! | who may ask | `auth/`, and from which pages: `origin` |
-//! | where does it listen, with which limits | `listen`, `activation`, `tls`, `limits`, `descriptors`, put together in `server` |
+//! | where does it listen, with which limits | `listen`, `activation`, `tls`, `limits`, `lingering`, `descriptors`, put together in `server` |
 //! | what is the service manager told | `supervisor` |
 //! | what changes while it runs | `reload` |
 //! | what is told when something goes wrong | `problem` |
@@ -23,6 +23,7 @@ mod docs;
 mod events;
 mod extract;
 mod limits;
+mod lingering;
 mod listen;
 mod metrics;
 mod openapi;

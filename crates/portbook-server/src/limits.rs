@@ -23,6 +23,8 @@ pub struct Limits {
     pub head: Duration,
     /// For a request's body to come.
     pub upload: Duration,
+    /// For a client that was answered to end what it sends.
+    pub linger: Duration,
     /// For what was accepted to be finished once the server is told to stop.
     pub farewell: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
             streams: 256,
             head: Duration::from_secs(30),
             upload: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
             farewell: Duration::from_secs(10),
         }
     }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::auth::{TokenFileError, Tokens};
 use crate::descriptors;
 use crate::limits::Limits;
+use crate::lingering::Lingering;
 use crate::listen::{Address, Listener, Peer, Stream};
 use crate::origin::Guard;
 use crate::portserver::{self, Portserver, PortserverError};
@@ -199,6 +201,7 @@ impl Server {
             router: self.router,
             tls: self.tls,
             head: self.limits.head,
+            linger: self.limits.linger,
             room: room.clone(),
             stopping: self.stop.subscribe(),
         });
@@ -238,6 +241,7 @@ struct Door {
     router: Router,
     tls: Option<Arc<Tls>>,
     head: Duration,
+    linger: Duration,
     room: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
 }
@@ -310,6 +314,8 @@ async fn converse(stream: Stream, peer: Peer, door: Arc<Door>, _permit: OwnedSem
             Ok::<_, std::convert::Infallible>(response)
         }
     });
+    let hurries = Arc::new(AtomicBool::new(false));
+    let stream = Lingering::new(stream, door.linger, hurries.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.head)
@@ -323,6 +329,7 @@ async fn converse(stream: Stream, peer: Peer, door: Arc<Door>, _permit: OwnedSem
     let ended = match ended {
         Some(ended) => ended,
         None => {
+            hurries.store(true, Ordering::Relaxed);
             connection.as_mut().graceful_shutdown();
             connection.await
         }

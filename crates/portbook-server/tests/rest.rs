@@ -433,6 +433,52 @@ fn others_are_served_beside_hostile_connections() {
 }
 
 #[test]
+fn a_client_that_still_sends_hears_why_its_body_is_refused() {
+    let server = Running::with(|settings| {
+        settings.limits.body = 1024;
+        settings.limits.linger = Duration::from_secs(120);
+    });
+    let head = "POST /api/v1/allocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let piece = "x".repeat(1 << 16);
+    let said = format!("Content-Length: {}\r\n\r\n", 40 << 16);
+    let chunk = format!("10000\r\n{piece}\r\n");
+    for (length, piece) in [
+        (said.as_str(), &piece),
+        ("Transfer-Encoding: chunked\r\n\r\n", &chunk),
+    ] {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(length.as_bytes()).unwrap();
+        // Longer than the answer takes, and more than the sockets hold.
+        for _ in 0..40 {
+            stream.write_all(piece.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        assert!(answer.contains("too-large"), "{answer}");
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_waits_for_nobody_who_was_answered() {
+    let mut server = Running::with(|settings| {
+        settings.limits.linger = Duration::from_secs(120);
+        settings.limits.farewell = Duration::from_secs(60);
+    });
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(server.stop(), "it lingered for somebody who says nothing");
+}
+
+#[test]
 fn changes_are_told_as_they_happen_whoever_makes_them() {
     let server = Running::start();
     let app = |number| json!({ "model": "m", "app_num": number });

@@ -132,7 +132,7 @@ impl Request {
             | Call::History(_)
             | Call::Stats(_)
             | Call::PortLine(_)
-            | Call::AppsThatAnswer
+            | Call::AppsThatAnswer { .. }
             | Call::ChangesSince(_) => true,
             Call::Submit(_)
             | Call::Preview(_)
