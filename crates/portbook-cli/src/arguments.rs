@@ -646,6 +646,29 @@ pub(crate) enum StoreCommand {
     },
     /// Check every invariant of the book where it lies, in all of its spaces; exit status 1 if one is broken
     Verify,
+    /// Write the book, its history included, to a portable file
+    ///
+    /// The book is verified first, and others may go on writing: the file is the book as it was at one
+    /// moment. It is lines of JSON with a checksum at the end.
+    Backup {
+        /// The file to write; one that is there is not overwritten
+        file: PathBuf,
+    },
+    /// Bring a backup back into an empty book where --store says
+    ///
+    /// Nothing is changed unless the whole file is as it was made; a file's book is made, a database needs
+    /// `portbook store init` first. Whoever saw changes in the book that the backup lacks writes nothing
+    /// until somebody says `portbook store accept`.
+    Restore {
+        /// The file that `portbook store backup` wrote
+        file: PathBuf,
+    },
+    /// Go on with the book as it lies, although it lacks changes that were seen in it
+    ///
+    /// After a backup was put back, or a failover lost the last changes, whoever saw more refuses to write:
+    /// apps may use ports that the book does not know of any more. This says that the rest does not come
+    /// back. It is said once, in the book, and its history tells of it.
+    Accept,
 }
 
 #[derive(Debug, Args)]

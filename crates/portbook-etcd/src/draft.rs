@@ -153,6 +153,7 @@ impl Drafting<'_, '_> {
                 let key = keys::pool(space, &pool.name);
                 self.remove(key, || format!("there is no pool `{}`", pool.name))
             }
+            Change::Accepted => Ok(()),
         }
     }
 

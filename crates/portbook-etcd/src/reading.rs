@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portbook_model::{
-    Allocation, AppKey, AppNumber, AppRecord, Model, Needs, Owner, Pool, Port, PromiseFile,
-    Recorded, Rest, Revision, Space, SpaceBook, Timestamp,
+    Allocation, AppKey, AppNumber, AppRecord, CommitId, Model, Needs, Owner, Pool, Port,
+    PromiseFile, Recorded, Rest, Revision, Space, SpaceBook, Timestamp,
 };
 use portbook_store::{Filter, HistoryFilter, StoreError};
 use serde::de::DeserializeOwned;
@@ -86,6 +86,19 @@ impl Snapshot<'_> {
             );
         }
         Ok(changes)
+    }
+
+    pub(crate) fn commit_at(&self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        // A stretch of changes lies under the number of its last one.
+        let first = keys::change(revision);
+        let Some(key) = self.first_key(&first, &keys::after(keys::CHANGES))? else {
+            return Ok(None);
+        };
+        let Some(value) = self.get(&key)? else {
+            return Ok(None);
+        };
+        let record: ChangesRecord = self.record(&key, &value)?;
+        Ok((record.first <= revision).then_some(record.commit))
     }
 
     fn recorded(&self, key: &str, value: &str) -> Result<Vec<Recorded>, StoreError> {

@@ -398,6 +398,10 @@ impl Reading for Session<'_> {
         self.snapshot.changes_since(after)
     }
 
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        self.snapshot.commit_at(revision)
+    }
+
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError> {
         self.snapshot.space(space, released_after)
     }

@@ -276,6 +276,7 @@ impl SpaceBook {
             Change::PoolRemoved { pool } => {
                 self.pools.remove(&pool.name);
             }
+            Change::Accepted => {}
         }
     }
 

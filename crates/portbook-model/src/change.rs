@@ -173,6 +173,8 @@ pub enum Change {
         /// The pool.
         pool: Pool,
     },
+    /// Somebody accepted a book that lacks changes which others saw in it: it goes on from here.
+    Accepted,
 }
 
 impl Change {
@@ -188,7 +190,8 @@ impl Change {
             Change::Promised { .. }
             | Change::Unpromised { .. }
             | Change::PoolAdded { .. }
-            | Change::PoolRemoved { .. } => None,
+            | Change::PoolRemoved { .. }
+            | Change::Accepted => None,
         }
     }
 
@@ -205,6 +208,7 @@ impl Change {
             Change::Unpromised { .. } => "unpromised",
             Change::PoolAdded { .. } => "pool-added",
             Change::PoolRemoved { .. } => "pool-removed",
+            Change::Accepted => "accepted",
         }
     }
 

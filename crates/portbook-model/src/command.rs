@@ -98,6 +98,8 @@ pub enum Ask {
         /// Its name.
         name: PoolName,
     },
+    /// To go on with the book as it lies, although somebody saw changes that it lacks.
+    Accept,
 }
 
 /// One role's port of an app that is to get another.
@@ -226,6 +228,8 @@ pub enum Outcome {
     PoolAdded(bool),
     /// The pool that was given up.
     PoolRemoved(Pool),
+    /// The book is accepted as it lies.
+    Accepted,
 }
 
 /// What an app holds, and what of it is new.
@@ -526,7 +530,8 @@ impl Needs {
                 | Ask::Promise { .. }
                 | Ask::Unpromise { .. }
                 | Ask::AddPool { .. }
-                | Ask::RemovePool { .. } => {}
+                | Ask::RemovePool { .. }
+                | Ask::Accept => {}
             }
         }
         needs

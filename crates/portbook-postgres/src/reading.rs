@@ -77,6 +77,15 @@ impl View<'_> {
         )
     }
 
+    pub(crate) fn commit_at(&self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        let Ok(revision) = i64::try_from(revision.0) else {
+            return Ok(None);
+        };
+        let sql = "SELECT commit_id FROM portbook_changes WHERE revision = $1";
+        let found = self.rows(sql, &[&revision], "a row of changes", |row| commit(row, 0))?;
+        Ok(found.into_iter().next())
+    }
+
     pub(crate) fn space(
         &self,
         space: &Space,
@@ -423,12 +432,16 @@ fn rest(row: &Row) -> Result<(Port, Rest), Nonsense> {
     Ok((port(row, 0)?, rest))
 }
 
+fn commit(row: &Row, index: usize) -> Result<CommitId, Nonsense> {
+    let bytes: &[u8] = column(row, index)?;
+    Ok(CommitId(sensible(bytes.try_into())?))
+}
+
 fn recorded(row: &Row) -> Result<Recorded, Nonsense> {
     let change: Change = json(column(row, 5)?)?;
-    let commit: &[u8] = column(row, 1)?;
     Ok(Recorded {
         revision: revision_of(column(row, 0)?)?,
-        commit: CommitId(sensible(commit.try_into())?),
+        commit: commit(row, 1)?,
         at: Timestamp::from_millis(column(row, 2)?),
         actor: column(row, 3)?,
         space: space(row, 4)?,

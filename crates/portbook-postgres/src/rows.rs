@@ -294,6 +294,7 @@ impl<'a> Rows<'a> {
                 )?;
                 expect(gone, 1, || format!("there is no pool `{}`", pool.name))
             }
+            Change::Accepted => Ok(()),
         }
     }
 

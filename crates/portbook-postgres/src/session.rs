@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AppKey, AppRecord, Batch, Head, Model, Needs, Recorded, Revision, Space, SpaceBook,
-    Timestamp,
+    Allocation, AppKey, AppRecord, Batch, CommitId, Head, Model, Needs, Recorded, Revision, Space,
+    SpaceBook, Timestamp,
 };
 use portbook_store::{Audit, CommitError, Filter, HistoryFilter, Reading, Store, StoreError, Turn};
 use tokio_postgres::error::SqlState;
@@ -177,6 +177,10 @@ impl Reading for Session<'_> {
             return Ok(Vec::new());
         }
         self.view()?.changes_since(after)
+    }
+
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        self.view()?.commit_at(revision)
     }
 
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError> {

@@ -28,4 +28,5 @@ mod session;
 mod store;
 
 pub use legacy::read_legacy;
+pub use place::lock_of;
 pub use store::{Creation, Options, SqliteStore};

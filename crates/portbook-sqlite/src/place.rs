@@ -30,6 +30,12 @@ impl FileId {
     }
 }
 
+/// The file beside the book at `path` on which writers take turns. Its content is nothing to them: it is the
+/// callers' to note there what has to stay when another file is put in the book's place.
+pub fn lock_of(path: &Path) -> io::Result<PathBuf> {
+    Ok(Place::new(path)?.lock())
+}
+
 impl Place {
     /// The place of the book at `path`.
     ///

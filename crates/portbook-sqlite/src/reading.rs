@@ -74,6 +74,20 @@ impl View<'_> {
         Ok(changes)
     }
 
+    pub(crate) fn commit_at(&self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        let Ok(revision) = i64::try_from(revision.0) else {
+            return Ok(None);
+        };
+        let mut commit = None;
+        let sql = "SELECT commit_id FROM changes WHERE revision = ?1";
+        self.each(sql, params![revision], |row| {
+            let bytes = column(row, 0).map(CommitId);
+            commit = Some(self.sane("a row of changes", bytes)?);
+            Ok(())
+        })?;
+        Ok(commit)
+    }
+
     pub(crate) fn space(
         &self,
         space: &Space,

@@ -206,6 +206,7 @@ impl<'a> Rows<'a> {
                     .execute(params![space.as_str(), pool.name.as_str()])?;
                 expect_one(gone, || format!("there is no pool `{}`", pool.name))
             }
+            Change::Accepted => Ok(()),
         }
     }
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use portbook_model::{
-    Allocation, AppKey, AppRecord, Batch, Head, Model, Needs, Recorded, Revision, Space, SpaceBook,
-    Timestamp,
+    Allocation, AppKey, AppRecord, Batch, CommitId, Head, Model, Needs, Recorded, Revision, Space,
+    SpaceBook, Timestamp,
 };
 use portbook_store::{Audit, CommitError, Filter, HistoryFilter, Reading, StoreError, Turn};
 use rusqlite::{Connection, ErrorCode};
@@ -197,6 +197,10 @@ impl Reading for Session<'_> {
 
     fn changes_since(&mut self, after: Revision) -> Result<Vec<Recorded>, StoreError> {
         self.view()?.changes_since(after)
+    }
+
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        self.view()?.commit_at(revision)
     }
 
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError> {

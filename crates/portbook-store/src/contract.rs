@@ -42,7 +42,7 @@ use kit::batch_at;
 pub use agreement::agrees_with_its_changes;
 pub use commits::{
     a_commit_happens_whole_or_not_at_all, a_commit_is_found_by_its_name,
-    a_commit_on_another_revision_is_stale_and_changes_nothing,
+    a_commit_on_another_revision_is_stale_and_changes_nothing, a_revision_tells_its_commit,
     changes_are_read_from_any_revision_on, each_change_is_one_revision,
     of_two_who_read_the_same_book_one_commits,
 };
@@ -92,6 +92,7 @@ macro_rules! store_contract {
             a_turn_that_is_dropped_commits_nothing,
             a_commit_is_found_by_its_name,
             changes_are_read_from_any_revision_on,
+            a_revision_tells_its_commit,
             history_is_filtered_and_its_end_can_be_asked_for,
             allocations_are_filtered_and_in_order,
             a_models_name_is_no_pattern_beneath,

@@ -260,6 +260,7 @@ impl Rows {
                 Some(_) => Ok(()),
                 None => Err(refused(format!("there is no pool `{}`", pool.name))),
             },
+            Change::Accepted => Ok(()),
         }
     }
 
@@ -404,6 +405,12 @@ impl Reading for Snapshot {
         Ok(self.0.changes_after(after).to_vec())
     }
 
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        let mut changes = self.0.changes.iter();
+        let change = changes.find(|recorded| recorded.revision == revision);
+        Ok(change.map(|recorded| recorded.commit))
+    }
+
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError> {
         let mut book = SpaceBook::default();
         let Some(rows) = self.rows(space) else {
@@ -534,6 +541,10 @@ impl Reading for MemoryTurn<'_> {
 
     fn changes_since(&mut self, after: Revision) -> Result<Vec<Recorded>, StoreError> {
         self.snapshot.changes_since(after)
+    }
+
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError> {
+        self.snapshot.commit_at(revision)
     }
 
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError> {

@@ -44,6 +44,11 @@ pub trait Reading {
     /// The changes after `after`, oldest first.
     fn changes_since(&mut self, after: Revision) -> Result<Vec<Recorded>, StoreError>;
 
+    /// The commit that made the change of this revision; `None` where there is no such change. Names of
+    /// commits are unique, and each commit rests on the one before it: two books that have the same one
+    /// at a revision tell the same history up to it.
+    fn commit_at(&mut self, revision: Revision) -> Result<Option<CommitId>, StoreError>;
+
     /// What is always complete in a [`SpaceBook`], and the releases after `released_after`.
     fn space(&mut self, space: &Space, released_after: Timestamp) -> Result<SpaceBook, StoreError>;
 

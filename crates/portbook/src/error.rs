@@ -1,15 +1,19 @@
 //! Everything that can go wrong, for whoever asked.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use portbook_apps::port_config::Unreadable;
 use portbook_apps::template::TemplateError;
 use portbook_engine::EngineError;
 use portbook_host::HostError;
-use portbook_model::{AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision};
+use portbook_model::{
+    AppKey, BookId, InvalidAppNumber, InvalidModel, Model, Refusal, Revision, Timestamp,
+};
 use portbook_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupFault;
 use crate::cleanup::CleanupRefused;
 use crate::configuration::ConfigurationError;
 use crate::import::FileProblem;
@@ -147,29 +151,31 @@ pub enum Error {
         /// What the store said.
         reason: String,
     },
-    /// The book is at a lower revision than was seen before: a backup was put back.
+    /// The book lacks a change that was seen in it: a backup was put back, or a failover lost the end.
     #[error(
-        "the book {location} went back from revision {seen} to {found}: it was restored from a backup, so nothing is written until this process is started anew"
+        "the book {location} lacks what was seen in it: {missing}; nothing is written until somebody accepts it"
     )]
     WentBack {
         /// Where the book is.
         location: String,
-        /// The highest revision seen.
-        seen: Revision,
-        /// The revision now.
-        found: Revision,
+        /// What is missing.
+        missing: Box<Missing>,
     },
-    /// Another book lies where the book was.
-    #[error(
-        "another book ({found}) lies at {location}, where {seen} was: nothing is written until this process is started anew"
-    )]
-    Replaced {
+    /// A file is no backup that can be restored.
+    #[error("{path} is not restored: {fault}", path = path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: BackupFault,
+    },
+    /// A book contradicts itself.
+    #[error("the book {location} is not whole: {what}")]
+    NotWhole {
         /// Where the book is.
         location: String,
-        /// The book that was there.
-        seen: BookId,
-        /// The book there now.
-        found: BookId,
+        /// The first contradiction.
+        what: String,
     },
     /// A copy was to be made where another book's changes lie.
     #[error(
@@ -265,6 +271,46 @@ pub enum Error {
     Internal(String),
 }
 
+/// What was seen in a book, and is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The book in which it was seen, where another one lies there now.
+    pub book: Option<BookId>,
+    /// The change that was seen.
+    pub seen: Revision,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The last change that is there.
+    pub found: Revision,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            book,
+            seen,
+            at,
+            found,
+        } = self;
+        if let Some(book) = book {
+            return write!(
+                f,
+                "another book lies there, at revision {found}, without the change {seen} of {at} in the book {book}"
+            );
+        }
+        match found < seen {
+            true => write!(
+                f,
+                "it went back from revision {seen}, of {at}, to {found}, as a restored backup does"
+            ),
+            false => write!(
+                f,
+                "it is at revision {found}, but another change than the {seen} of {at} is in that one's place, as in a backup that was restored and written to"
+            ),
+        }
+    }
+}
+
 fn count_problems(count: usize) -> String {
     match count {
         1 => "a problem".to_owned(),
@@ -356,7 +402,9 @@ impl Error {
             Error::Store(error) => (Failure::Book, store_code(error)),
             Error::NotCommitted { .. } => (Failure::Book, "not-committed"),
             Error::Unconfirmed { .. } => (Failure::Book, "unconfirmed"),
-            Error::WentBack { .. } | Error::Replaced { .. } => (Failure::Book, "book-went-back"),
+            Error::WentBack { .. } => (Failure::Book, "book-went-back"),
+            Error::Backup { .. } => (Failure::Input, "bad-backup"),
+            Error::NotWhole { .. } => (Failure::Book, "book-damaged"),
             Error::TargetNotEmpty { .. } => (Failure::No, "target-not-empty"),
             Error::CopyRefused { .. } => (Failure::Book, "copy-refused"),
             Error::CopyDiffers { .. } => (Failure::Book, "copy-differs"),
@@ -408,6 +456,10 @@ impl Error {
             Error::DotEnv(_) => "correct the line: Compose would refuse the file, too",
             Error::SharedVariable(_) => "call one of the roles otherwise in the configuration",
             Error::Entries { .. } => "correct the entries and import the file again",
+            Error::WentBack { .. } => {
+                "put the newer book back, or go on with this one: `portbook store accept`; apps may use ports that it does not know of, which `portbook check` shows"
+            }
+            Error::NotWhole { .. } => "`portbook store verify` shows all of it",
             Error::IncompletePair(_) => "`portbook check` shows what is wrong with the book",
             Error::Store(StoreError::Damaged { .. }) => {
                 "`portbook check` shows what is wrong; put a backup back, or export what can be read"

@@ -4,6 +4,7 @@
 //! same ones every time it asks, never the same ones as anybody else. [`PortAllocationService`] is the
 //! one entry point; the command `portbook` and everything else is thin over it.
 
+mod backup;
 mod check;
 mod checkout;
 mod claims;
@@ -27,6 +28,7 @@ mod rules;
 mod running;
 mod scaffold;
 mod service;
+mod sightings;
 mod stores;
 mod truths;
 mod usage;
@@ -35,6 +37,7 @@ mod watching;
 pub mod wire;
 mod writer;
 
+pub use backup::{BackedUp, BackupFault, back_up, restore};
 pub use check::{Conflict, ConflictKind, FilePlace};
 pub use checkout::Checkout;
 pub use cleanup::{
@@ -44,7 +47,7 @@ pub use configuration::{
     Configuration, ConfigurationError, ConfigurationFault, Counts, Difference, Environment, Flags,
     Origin, Place, RangeSettings, Secret, ServerAccess, Value, without_password,
 };
-pub use error::{Error, Failure, command_words};
+pub use error::{Error, Failure, Missing, command_words};
 pub use import::{FileProblem, ImportReport};
 pub use open::sqlite_path;
 pub use ownership::process_identity;

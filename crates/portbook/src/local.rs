@@ -20,6 +20,7 @@ use crate::ownership::{Whose, apps_that_answer, port_uses};
 use crate::repair::{HostFindings, RepairIntent};
 use crate::replay::Replays;
 use crate::rules::Rules;
+use crate::sightings::Sightings;
 use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::Watcher;
@@ -62,9 +63,9 @@ impl Acquaintances {
 }
 
 impl LocalDesk {
-    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Self {
+    pub(crate) fn new(store: Box<dyn Store>, sightings: Sightings, rules: Rules) -> Self {
         Self {
-            writer: Writer::new(store, rules),
+            writer: Writer::new(store, sightings, rules),
             acquainted: Acquaintances::default(),
             claims: Claims::default(),
             replays: Replays::default(),

@@ -10,6 +10,7 @@ use portbook_store::{Store, StoreError};
 
 use crate::Error;
 use crate::configuration::without_password;
+use crate::sightings::Sightings;
 
 /// What a store's address names.
 #[derive(Debug, Clone)]
@@ -87,6 +88,20 @@ pub(crate) fn store_made(address: &str, creation: Creation) -> Result<Box<dyn St
             Ok(Box::new(EtcdStore::open(*cluster, options)?))
         }
     }
+}
+
+/// Where it is noted how far the book at this address was seen.
+pub(crate) fn sightings(
+    address: &str,
+    store: &dyn Store,
+    state: Option<&Path>,
+) -> Result<Sightings, Error> {
+    Ok(match address.parse()? {
+        StoreAddress::Sqlite(path) => Sightings::of_file(&path),
+        StoreAddress::Postgres(_) | StoreAddress::Etcd(_) => {
+            Sightings::of_location(&store.location(), state)
+        }
+    })
 }
 
 /// The file that an address names.

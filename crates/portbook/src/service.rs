@@ -26,6 +26,7 @@ use crate::promises::{Current, PromiseSource};
 use crate::remote::{RemoteDesk, ServerAddress};
 use crate::repair::RepairIntent;
 use crate::rules::Rules;
+use crate::sightings::Sightings;
 use crate::truths::LiveContainers;
 use crate::usage::{PortLine, Stats};
 use crate::watching::{Waits, Watcher};
@@ -92,16 +93,29 @@ impl PortAllocationService {
             return Ok(Self::at(Arc::new(desk), configuration));
         }
         let store = open::store_made(address, creation)?;
-        Ok(Self::with_store(store, configuration))
+        let state = configuration.state.as_deref();
+        let sightings = open::sightings(address, &*store, state)?;
+        Ok(Self::with_seen_store(store, sightings, configuration))
     }
 
     /// The service over a store that is open already.
     pub fn with_store(store: Box<dyn Store>, configuration: &Configuration) -> Self {
+        Self::with_seen_store(store, Sightings::Nowhere, configuration)
+    }
+
+    fn with_seen_store(
+        store: Box<dyn Store>,
+        sightings: Sightings,
+        configuration: &Configuration,
+    ) -> Self {
         let rules = Rules::new(
             configuration.policy().clone(),
             configuration.host_check.value,
         );
-        Self::at(Arc::new(LocalDesk::new(store, rules)), configuration)
+        Self::at(
+            Arc::new(LocalDesk::new(store, sightings, rules)),
+            configuration,
+        )
     }
 
     fn at(desk: Arc<dyn Desk>, configuration: &Configuration) -> Self {
@@ -307,6 +321,15 @@ impl PortAllocationService {
                 model: model.clone(),
                 number,
             }),
+        }
+    }
+
+    /// Goes on with the book as it lies, although changes that were seen in it are missing, and has
+    /// everybody else go on, too ([`Error::WentBack`]). The history tells of it.
+    pub fn accept(&self) -> Result<Revision, Error> {
+        match self.ask(Ask::Accept)? {
+            Outcome::Accepted => Ok(self.head()?.revision),
+            other => Err(internal("an acceptance", other)),
         }
     }
 

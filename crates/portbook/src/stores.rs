@@ -107,7 +107,24 @@ pub fn copy(
     let (from, to) = (open::store(from)?, open::store(to)?);
     let mut source = from.read()?;
     let history = source.changes_since(Revision(0))?;
-    let done = common_history(&history, &*to)?;
+    let total = history.len() as u64;
+    let done = tell_again(&history, &*to, progress)?;
+    let mut target = to.read()?;
+    let apps = compare(&mut *source, &mut *target, &to.location())?;
+    Ok(Copied {
+        changes: total,
+        resumed_after: done as u64,
+        apps,
+    })
+}
+
+/// Writes a history into a book that is empty, or has the beginning of it already; how much that was.
+pub(crate) fn tell_again(
+    history: &[Recorded],
+    to: &dyn Store,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<usize, Error> {
+    let done = common_history(history, to)?;
     let total = history.len() as u64;
     for (count, commit) in history[done..]
         .chunk_by(|one, other| one.commit == other.commit)
@@ -116,15 +133,9 @@ pub fn copy(
         if count % STRIDE == 0 && !progress(commit[0].revision.0 - 1, total) {
             return Err(Error::Interrupted);
         }
-        write(commit, &*to)?;
+        write(commit, to)?;
     }
-    let mut target = to.read()?;
-    let apps = compare(&mut *source, &mut *target, &to.location())?;
-    Ok(Copied {
-        changes: total,
-        resumed_after: done as u64,
-        apps,
-    })
+    Ok(done)
 }
 
 /// How many of the changes the other book has already. It may have none but these.
@@ -213,7 +224,11 @@ fn compare(one: &mut dyn Reading, other: &mut dyn Reading, location: &str) -> Re
 /// against its keys and against its history.
 pub fn verify(address: &str) -> Result<Verified, Error> {
     let store = open::store(address)?;
-    let mut reading = store.read()?;
+    verify_reading(&mut *store.read()?)
+}
+
+/// Checks every invariant of a book at one moment.
+pub(crate) fn verify_reading(reading: &mut dyn Reading) -> Result<Verified, Error> {
     let mut verified = Verified {
         revision: reading.head()?.revision,
         spaces: reading.spaces()?,
@@ -221,7 +236,7 @@ pub fn verify(address: &str) -> Result<Verified, Error> {
     };
     for space in &verified.spaces {
         let mut found = conflicts(
-            &mut *reading,
+            reading,
             space,
             &Policy::default(),
             &Replays::default(),

@@ -200,7 +200,8 @@ fn right_to(ask: &Ask) -> Right {
         | Ask::Import { .. }
         | Ask::Unpromise { .. }
         | Ask::AddPool { .. }
-        | Ask::RemovePool { .. } => Right::Admin,
+        | Ask::RemovePool { .. }
+        | Ask::Accept => Right::Admin,
     }
 }
 

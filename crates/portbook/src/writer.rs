@@ -14,14 +14,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use portbook_model::{
-    Ask, Batch, Book, Command, CommitId, Head, Needs, Plan, Policy, Revision, Timestamp, plan,
+    Ask, Batch, Book, Change, Command, CommitId, Head, Needs, Plan, Policy, Recorded, Revision,
+    Timestamp, plan,
 };
 use portbook_store::{CommitError, Reading, Store, StoreError, Turn};
 
 use crate::Error;
 use crate::desk::Answers;
+use crate::error::Missing;
 use crate::queue::{Full, Queue};
 use crate::rules::Rules;
+use crate::sightings::{Sighting, Sightings};
 use crate::watching::{Waits, Watcher};
 
 /// How many requests share a commit at most.
@@ -42,6 +45,7 @@ type Ending = Result<Answers, Arc<Error>>;
 
 pub(crate) struct Writer {
     store: Box<dyn Store>,
+    sightings: Sightings,
     rules: Rules,
     queue: Queue<Request, Ending>,
     memory: Mutex<Memory>,
@@ -61,15 +65,28 @@ struct Memory {
     /// The spaces as far as they were read, and the rules that they were read for: a longer delay asks for
     /// releases that were passed over. Nothing after whatever went wrong.
     book: Option<(Book, Arc<Policy>)>,
-    /// The furthest that the book was seen: never forgotten, so that a book that went back is noticed
-    /// whatever happened in between.
-    seen: Option<Head>,
+    /// The last change of the book as it was last seen, if it had any: never forgotten, so that a book that
+    /// went back is noticed whatever happened in between.
+    seen: Option<Sighting>,
+    /// Whether what earlier processes saw was asked for.
+    is_acquainted: bool,
+}
+
+/// How the book that is found goes with the one that was seen.
+enum Continuity {
+    /// What is known of it still holds, once these changes are followed.
+    GoesOn(Vec<Recorded>),
+    /// It holds what was seen, but is to be read anew.
+    HoldsIt,
+    /// It lacks what was seen, and somebody accepted that.
+    Accepted,
 }
 
 impl Writer {
-    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Self {
+    pub(crate) fn new(store: Box<dyn Store>, sightings: Sightings, rules: Rules) -> Self {
         Self {
             store,
+            sightings,
             rules,
             queue: Queue::new(MOST_REQUESTS, MOST_WAITING),
             memory: Mutex::default(),
@@ -171,15 +188,26 @@ impl Writer {
         for _ in 0..MOST_TRIES {
             let mut turn = self.store.turn(PATIENCE)?;
             let head = turn.head()?;
-            self.check_continuity(memory.seen.as_ref(), &head)?;
-            memory.seen = Some(head.clone());
+            if !memory.is_acquainted {
+                memory.seen = self.sightings.recall(&head);
+                memory.is_acquainted = true;
+            }
             let policy = self.rules.policy();
             // Whatever goes wrong from here on, the book is read anew next time.
             let known = memory.book.take();
             let known = known.filter(|(_, of)| Arc::ptr_eq(of, &policy));
-            let mut book = self.catch_up(&mut *turn, known.map(|(book, _)| book), head)?;
+            let known = known.map(|(book, _)| book);
+            let accepts = commands.iter().any(|command| command.ask == Ask::Accept);
+            let seen = memory.seen.as_ref();
+            let continuity = self.continuity(&mut *turn, seen, &head, known.is_some(), accepts)?;
+            let mut now = Timestamp::from(SystemTime::now()).max(head.changed_at);
+            if accepts && let Some(seen) = seen {
+                // Whoever saw as much as this process did has to see that it came later.
+                now = now.max(seen.at.after(Duration::from_millis(1)));
+            }
+            memory.seen = last_change(&mut *turn, seen, &head, &continuity)?;
+            let mut book = catch_up(known, head, continuity);
             let expected = book.head.revision;
-            let now = book.clock(SystemTime::now().into());
             let plan = self.plan(&mut *turn, &mut book, commands, &policy, now)?;
             if plan.changes.is_empty() {
                 memory.book = Some((book, policy));
@@ -214,7 +242,14 @@ impl Writer {
             }
             book.head.revision = expected.after(batch.changes.len());
             book.head.changed_at = now;
-            memory.seen = Some(book.head.clone());
+            let sighting = Sighting {
+                book: book.head.book.clone(),
+                revision: book.head.revision,
+                commit: batch.commit,
+                at: now,
+            };
+            self.sightings.note(&sighting);
+            memory.seen = Some(sighting);
             memory.book = Some((book, policy));
             return Ok(plan.answers);
         }
@@ -238,44 +273,55 @@ impl Writer {
         }
     }
 
-    /// What was known of the book, brought up to the turn's revision.
-    fn catch_up(&self, turn: &mut dyn Turn, book: Option<Book>, head: Head) -> Result<Book, Error> {
-        let Some(mut book) = book else {
-            return Ok(Book::new(head));
+    /// How the book goes with what was seen of it. It is refused if it lacks that, until somebody accepts it
+    /// as it lies: then, and not before, is it clear that nobody brings the rest back.
+    fn continuity(
+        &self,
+        turn: &mut dyn Turn,
+        seen: Option<&Sighting>,
+        found: &Head,
+        is_known: bool,
+        accepts: bool,
+    ) -> Result<Continuity, Error> {
+        let Some(seen) = seen else {
+            // Nothing was in it, so nothing can be missing.
+            return Ok(match is_known {
+                true => Continuity::GoesOn(turn.changes_since(Revision(0))?),
+                false => Continuity::HoldsIt,
+            });
         };
-        let behind = head.revision.0 - book.head.revision.0;
-        if behind > MOST_CHANGES_FOLLOWED {
-            return Ok(Book::new(head));
+        if seen.is_of(found) {
+            return Ok(Continuity::GoesOn(Vec::new()));
         }
-        if behind > 0 {
-            for recorded in turn.changes_since(book.head.revision)? {
-                if let Some(space) = book.spaces.get_mut(&recorded.space) {
-                    space.apply(&recorded.change, recorded.at);
+        let behind = found.revision.0.checked_sub(seen.revision.0);
+        let holds_it = match behind {
+            Some(behind) if is_known && behind <= MOST_CHANGES_FOLLOWED => {
+                let before = Revision(seen.revision.0.saturating_sub(1));
+                let mut changes = turn.changes_since(before)?;
+                if changes.first().map(|change| change.commit) == Some(seen.commit) {
+                    changes.remove(0);
+                    return Ok(Continuity::GoesOn(changes));
                 }
+                false
             }
+            Some(_) => turn.commit_at(seen.revision)? == Some(seen.commit),
+            None => false,
+        };
+        if holds_it {
+            return Ok(Continuity::HoldsIt);
         }
-        book.head = head;
-        Ok(book)
-    }
-
-    fn check_continuity(&self, seen: Option<&Head>, found: &Head) -> Result<(), Error> {
-        let Some(seen) = seen else { return Ok(()) };
-        let location = self.store.location();
-        if seen.book != found.book {
-            return Err(Error::Replaced {
-                location,
-                seen: seen.book.clone(),
-                found: found.book.clone(),
-            });
+        if accepts || was_accepted_after(turn, seen)? {
+            return Ok(Continuity::Accepted);
         }
-        if seen.revision > found.revision {
-            return Err(Error::WentBack {
-                location,
+        Err(Error::WentBack {
+            location: self.store.location(),
+            missing: Box::new(Missing {
+                book: (seen.book != found.book).then(|| seen.book.clone()),
                 seen: seen.revision,
+                at: seen.at,
                 found: found.revision,
-            });
-        }
-        Ok(())
+            }),
+        })
     }
 
     /// Plans the commands on one reading, after the reclaiming of every lease that has ended.
@@ -323,6 +369,52 @@ impl Writer {
         let mut plan = plan(book, &commands, &*host, policy, now);
         plan.answers.drain(..expiries);
         Ok(plan)
+    }
+}
+
+/// Whether somebody accepted the book, as it lies, later than what was seen happened.
+fn was_accepted_after(turn: &mut dyn Turn, seen: &Sighting) -> Result<bool, Error> {
+    let changes = turn.changes_since(Revision(0))?;
+    let accepted = |recorded: &&Recorded| recorded.change == Change::Accepted;
+    let last = changes.iter().rev().find(accepted);
+    Ok(last.is_some_and(|accepted| accepted.at > seen.at))
+}
+
+/// The last change of the book that is found.
+fn last_change(
+    turn: &mut dyn Turn,
+    seen: Option<&Sighting>,
+    found: &Head,
+    continuity: &Continuity,
+) -> Result<Option<Sighting>, Error> {
+    let commit = match (continuity, seen) {
+        (_, Some(seen)) if seen.is_of(found) => return Ok(Some(seen.clone())),
+        (Continuity::GoesOn(changes), _) if !changes.is_empty() => {
+            changes.last().map(|change| change.commit)
+        }
+        _ => turn.commit_at(found.revision)?,
+    };
+    Ok(commit.map(|commit| Sighting {
+        book: found.book.clone(),
+        revision: found.revision,
+        commit,
+        at: found.changed_at,
+    }))
+}
+
+/// What was known of the book, brought up to the turn's revision.
+fn catch_up(known: Option<Book>, head: Head, continuity: Continuity) -> Book {
+    match (known, continuity) {
+        (Some(mut book), Continuity::GoesOn(changes)) => {
+            for recorded in changes {
+                if let Some(space) = book.spaces.get_mut(&recorded.space) {
+                    space.apply(&recorded.change, recorded.at);
+                }
+            }
+            book.head = head;
+            book
+        }
+        _ => Book::new(head),
     }
 }
 

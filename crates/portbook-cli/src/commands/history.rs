@@ -56,6 +56,7 @@ fn subject(change: &Change) -> String {
         Change::PoolAdded { pool } | Change::PoolRemoved { pool } => {
             format!("{}: {} for {}", pool.name, pool.ports, pool.models)
         }
+        Change::Accepted => "the book as it lay".to_owned(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! `portbook store`: a book as a whole, wherever it lies.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use portbook::{Prepared, bring_up_to_date, copy, preparation, prepare, verify};
+use portbook::{Prepared, back_up, bring_up_to_date, copy, preparation, prepare, restore, verify};
 
-use super::{Answer, Ending, configure};
+use super::{Answer, Ending, configure, open};
 use crate::arguments::{Global, StoreCommand};
 use crate::interruption::interruption;
 use crate::output::{BAD, FAINT, GOOD, Output, counted};
@@ -16,6 +17,9 @@ pub(crate) fn run(command: &StoreCommand, global: &Global, output: &Output) -> E
         StoreCommand::Upgrade => upgrade(&place(global)?, output),
         StoreCommand::Copy { from, to } => copied(from, to, output),
         StoreCommand::Verify => verified(&place(global)?, output),
+        StoreCommand::Backup { file } => backed_up(file, &place(global)?, output),
+        StoreCommand::Restore { file } => restored(file, &place(global)?, output),
+        StoreCommand::Accept => accepted(global, output),
     }
 }
 
@@ -79,6 +83,59 @@ fn copied(from: &str, to: &str, output: &Output) -> Ending {
         counted(count(copied.changes), "change"),
         counted(copied.apps, "app"),
     ))?;
+    Ok(Answer::Yes)
+}
+
+fn backed_up(file: &Path, place: &str, output: &Output) -> Ending {
+    let progress = Progress::of(output, "writing the backup");
+    let backup = back_up(place, file);
+    drop(progress);
+    let backup = backup?;
+    if output.is_json() {
+        output.answer_json(&backup)?;
+        return Ok(Answer::Yes);
+    }
+    output.answer(&format!(
+        "the book at revision {} is in {}",
+        backup.revision,
+        file.display()
+    ))?;
+    Ok(Answer::Yes)
+}
+
+fn restored(file: &Path, place: &str, output: &Output) -> Ending {
+    let interrupted = interruption()?;
+    let progress = Progress::of(output, "restoring changes");
+    let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    let restored = restore(file, place, &mut |done, total| {
+        progress.tell(count(done), Some(count(total)));
+        !interrupted.load(Ordering::Relaxed)
+    });
+    drop(progress);
+    let restored = restored?;
+    if output.is_json() {
+        output.answer_json(&restored)?;
+        return Ok(Answer::Yes);
+    }
+    output.answer(&format!(
+        "the book is as it was at revision {}, and was verified",
+        restored.revision
+    ))?;
+    output.note(
+        "whoever saw later changes writes nothing until somebody says `portbook store accept`",
+    );
+    Ok(Answer::Yes)
+}
+
+fn accepted(global: &Global, output: &Output) -> Ending {
+    let revision = open(global, output)?.accept()?;
+    if output.is_json() {
+        output.answer_json(&serde_json::json!({ "revision": revision }))?;
+    } else {
+        output.answer(&format!(
+            "the book is accepted as it lies: it goes on from revision {revision}"
+        ))?;
+    }
     Ok(Answer::Yes)
 }
 

@@ -7,6 +7,7 @@
 
 mod agents;
 mod allocating;
+mod backups;
 mod bad_input;
 mod broken_books;
 mod checking;

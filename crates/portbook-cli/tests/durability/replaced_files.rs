@@ -62,11 +62,14 @@ fn a_service_does_not_write_into_another_book_that_was_put_in_its_place() {
     // It stays so, for as long as this service lives.
     assert!(service.release_ports("other", 1).is_err());
     drop(service);
-    // Others use the book that is there, and it holds nothing of the former one.
+    // Nor do others write into it, until somebody accepts it; it holds nothing of the former one.
     let ledger = Ledger::of(&desk);
     assert_eq!(ledger.held.len(), 1);
     assert!(ledger.ports("other", 1).is_some());
-    desk.service().get_or_allocate_ports("model", 2).unwrap();
+    let service = desk.service();
+    assert!(service.get_or_allocate_ports("model", 2).is_err());
+    service.accept().unwrap();
+    service.get_or_allocate_ports("model", 2).unwrap();
     // The former one lost nothing either.
     let old = Desk::new();
     old.put_book(&fs::read(&aside).unwrap());
@@ -118,10 +121,14 @@ fn a_store_that_comes_back_at_a_lower_revision_stops_the_writes_of_those_who_kno
         assert_eq!(error.code(), "book-went-back", "{error}");
         assert_eq!(error.failure().exit_status(), 4);
     }
-    drop(service);
-    // A process that is started anew takes the book as it is.
+    // So does a process that is started anew, until somebody accepts the book as it is.
+    let refused = desk.run("allocate model 3");
+    assert_eq!(refused.code, Some(4), "{refused:?}");
     let ledger = Ledger::of(&desk);
     assert_eq!(ledger.held.len(), 1, "{ledger:?}");
+    desk.run("store accept").ok();
     desk.run("allocate model 3").ok();
-    assert_eq!(Ledger::of(&desk).held.len(), 2);
+    // Who has refused so far goes on, too.
+    service.get_or_allocate_ports("model", 4).unwrap();
+    assert_eq!(Ledger::of(&desk).held.len(), 3);
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use portbook_etcd::testing::Cluster;
+
+use crate::backups::goes_and_comes_back;
 use crate::kit::Desk;
 
 #[test]
@@ -70,4 +73,12 @@ fn an_import_of_more_than_one_transaction_takes_is_all_or_nothing() {
     let cluster = Desk::new();
     desk.done(&format!("store copy --from {back} --to {}", cluster.store));
     assert_eq!(cluster.json("list"), desk.json("list"));
+}
+
+#[test]
+fn a_cluster_that_lost_what_was_seen_in_it_waits_until_somebody_accepts_it() {
+    goes_and_comes_back(&Desk::new(), |desk| {
+        let prefix = desk.store.splitn(4, '/').last().unwrap();
+        Cluster::shared().told(&["del", "--prefix", &format!("{prefix}/")]);
+    });
 }

@@ -1,5 +1,8 @@
 //! `store copy`: a book moves between stores with its history.
 
+use portbook_postgres::testing::Server;
+
+use crate::backups::goes_and_comes_back;
 use crate::kit::Desk;
 
 fn told(line: &str) -> serde_json::Value {
@@ -62,4 +65,13 @@ fn a_copy_that_broke_off_goes_on_and_another_books_place_is_refused() {
         "{refused:?}"
     );
     assert_eq!(source.json("list").as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn a_database_that_lost_what_was_seen_in_it_waits_until_somebody_accepts_it() {
+    goes_and_comes_back(&Desk::new(), |desk| {
+        let (_, schema) = desk.store.rsplit_once("%3D").unwrap();
+        let again = format!("DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}");
+        Server::shared().sql(&again);
+    });
 }

@@ -8,6 +8,8 @@
 )]
 
 mod away;
+#[path = "../shared/backups.rs"]
+mod backups;
 #[path = "../shared/commands.rs"]
 mod commands;
 mod copies;

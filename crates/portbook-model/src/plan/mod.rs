@@ -121,6 +121,10 @@ impl Draft<'_> {
                 self.record(Change::PoolRemoved { pool: pool.clone() });
                 Ok(Outcome::PoolRemoved(pool))
             }
+            Ask::Accept => {
+                self.record(Change::Accepted);
+                Ok(Outcome::Accepted)
+            }
         }
     }
 

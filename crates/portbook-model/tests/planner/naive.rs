@@ -138,7 +138,11 @@ impl Naive {
 
     fn try_ask(&mut self, ask: &Ask, now: i64) -> Result<Answer, Why> {
         Ok(match ask {
-            Ask::Reclaim { .. } | Ask::Note { .. } | Ask::BeginRun(_) | Ask::Move { .. } => {
+            Ask::Reclaim { .. }
+            | Ask::Note { .. }
+            | Ask::BeginRun(_)
+            | Ask::Move { .. }
+            | Ask::Accept => {
                 panic!("the naive planner does not know how to {ask:?}")
             }
             Ask::Allocate(request) => Answer::Allocated(self.allocate(request, now)?),

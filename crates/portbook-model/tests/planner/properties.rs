@@ -102,7 +102,8 @@ fn in_short(answer: &Result<Outcome, Refusal>) -> Answer {
             Outcome::Reclaimed(_)
             | Outcome::Noted(_)
             | Outcome::RunBegun { .. }
-            | Outcome::Moved(_),
+            | Outcome::Moved(_)
+            | Outcome::Accepted,
         ) => panic!("the naive planner does not know of {answer:?}"),
         Err(refusal) => Answer::Refused(refusal.into()),
     }

@@ -5,7 +5,7 @@ import { element, byId } from "../element.js";
 import { announce } from "../announce.js";
 import { appKey, brief, count, counted, exact, portsInWords } from "../words.js";
 
-const CHANGES = ["allocated", "extended", "released", "renewed", "moved", "noted", "promised", "unpromised", "pool-added", "pool-removed"];
+const CHANGES = ["allocated", "extended", "released", "renewed", "moved", "noted", "promised", "unpromised", "pool-added", "pool-removed", "accepted"];
 
 export class HistoryView {
   constructor(live, api, { onOpen }) {
@@ -114,6 +114,8 @@ export function detailOf(record) {
     case "pool-added":
     case "pool-removed":
       return `${record.pool.name}: ${record.pool.ports.join(" to ")} for ${record.pool.models}`;
+    case "accepted":
+      return "the book as it lay";
     case "noted":
       return record.notes?.directory?.path ? `in ${record.notes.directory.path}` : "";
     default:

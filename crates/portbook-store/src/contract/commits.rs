@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use portbook_model::{Batch, Revision};
+use portbook_model::{Batch, Change, Revision};
 
 use super::agreement::{agrees_with_its_changes, everything, exact};
 use super::kit::{
@@ -10,7 +10,7 @@ use super::kit::{
     there,
 };
 use super::{Make, PATIENCE};
-use crate::CommitError;
+use crate::{CommitError, Reading};
 
 /// A batch of n changes on revision r is recorded as r+1 to r+n, each with the commit's name, time and
 /// author.
@@ -171,4 +171,25 @@ pub fn changes_are_read_from_any_revision_on(make: Make<'_>) {
             "after {after}"
         );
     }
+}
+
+/// Each change tells which commit made it, and a revision that the book has not reached tells of none.
+pub fn a_revision_tells_its_commit(make: Make<'_>) {
+    let store = make();
+    let first = batch(vec![
+        here(allocated("m", 1, 5001, 8001)),
+        there(allocated("m", 1, 5001, 8001)),
+    ]);
+    let second = batch(vec![here(Change::Accepted)]);
+    for (expected, batch) in [(0, &first), (2, &second)] {
+        let turn = store.turn(PATIENCE).unwrap();
+        turn.commit(Revision(expected), batch).unwrap();
+    }
+    let told = |reading: &mut dyn Reading| {
+        [0, 1, 2, 3, 4, u64::MAX].map(|revision| reading.commit_at(Revision(revision)).unwrap())
+    };
+    let (first, second) = (Some(first.commit), Some(second.commit));
+    let expected = [None, first, first, second, None, None];
+    assert_eq!(told(&mut *store.read().unwrap()), expected);
+    assert_eq!(told(&mut *store.turn(PATIENCE).unwrap()), expected);
 }

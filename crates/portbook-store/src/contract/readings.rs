@@ -356,6 +356,7 @@ pub fn every_kind_of_change_reads_back(make: Make<'_>) {
         pool_added("p", 7000, 7009),
         pool_added("q", 65535, 65535),
         pool_removed("p", 7000, 7009),
+        Change::Accepted,
         Change::Released {
             app: app("m", 1),
             ports: ports(5003, 8003),
@@ -370,7 +371,7 @@ pub fn every_kind_of_change_reads_back(make: Make<'_>) {
     let kinds: HashSet<&str> = steps.iter().map(Change::name).collect();
     assert_eq!(
         kinds.len(),
-        10,
+        11,
         "a kind of change is missing here: {kinds:?}"
     );
     let sources = Source::ALL.into_iter().zip((30_001..).step_by(2));

@@ -91,6 +91,13 @@ pub(super) fn default_store(environment: &Environment) -> Result<String, Configu
     }
 }
 
+/// The folder in which this user's programs keep what they remember.
+pub(super) fn state(environment: &Environment) -> Option<PathBuf> {
+    let home = || Some(environment.folder("HOME")?.join(".local").join("state"));
+    let folder = environment.folder("XDG_STATE_HOME").or_else(home)?;
+    Some(folder.join("portbook"))
+}
+
 fn named_file(
     path: &Path,
     origin: Origin,

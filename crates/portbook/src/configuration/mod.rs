@@ -69,6 +69,8 @@ pub struct Configuration {
     pub ranges: BTreeMap<Role, RangeSettings>,
     /// How a portbook server is spoken to, where the book is with one.
     pub server: ServerAccess,
+    /// Where this user's programs keep what they remember, if there is such a place.
+    pub state: Option<PathBuf>,
     policy: Policy,
 }
 
@@ -130,6 +132,7 @@ impl Configuration {
                 .unwrap_or_else(|| Value::default_of(policy.base_roles().clone())),
             ranges: settings.ranges,
             server: ServerAccess::of(environment)?,
+            state: location::state(environment),
             policy,
         })
     }
