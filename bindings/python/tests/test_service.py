@@ -203,7 +203,7 @@ def test_a_server_answers_like_a_file(tmp_path: Path) -> None:
 def test_the_module_is_the_command() -> None:
     command = [sys.executable, "-m", "portbook"]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
-    assert version.stdout == f"portbook {portbook.__version__}\n"
+    assert version.stdout.splitlines()[0] == f"portbook {portbook.__version__}"
     ran = subprocess.run(
         [*command, "run", "m", "1", "--", "sh", "-c", "echo $BACKEND_PORT; exit 7"],
         capture_output=True,

@@ -14,6 +14,12 @@ use portbook::wire::Right;
 use portbook::{CleanupRequest, Flags, Share};
 use portbook_server::{Address, portserver};
 
+/// What `--version` says: the number, then how this program was built.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    include_str!(concat!(env!("OUT_DIR"), "/version.txt"))
+);
+
 /// portbook gives every app its own ports, and keeps them.
 ///
 /// An app is known by its model and its number. The first time it asks, it gets the lowest free pair of
@@ -23,6 +29,7 @@ use portbook_server::{Address, portserver};
 #[command(
     name = "portbook",
     version,
+    long_version = LONG_VERSION,
     about = "Every app gets its own ports, and keeps them",
     max_term_width = 100,
     after_help = "\

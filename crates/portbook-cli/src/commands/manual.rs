@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -20,7 +20,7 @@ pub(crate) fn completions(shell: Shell) -> Ending {
 
 /// Writes the page of the program, or with `markdown` the reference of all commands.
 pub(crate) fn page(markdown: bool) -> Ending {
-    let command = Arguments::command();
+    let command = described();
     let mut page = Vec::new();
     if markdown {
         page = reference::page(command).into_bytes();
@@ -34,12 +34,17 @@ pub(crate) fn page(markdown: bool) -> Ending {
 /// Writes the page of every command into a directory.
 pub(crate) fn pages(directory: &Path, output: &Output) -> Ending {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(Arguments::command(), directory)?;
+    clap_mangen::generate_to(described(), directory)?;
     output.note(&format!(
         "the manual's pages are in {}",
         directory.display()
     ));
     Ok(Answer::Yes)
+}
+
+/// The command without what only this build of it is.
+fn described() -> Command {
+    Arguments::command().long_version(env!("CARGO_PKG_VERSION"))
 }
 
 fn write(bytes: &[u8]) -> std::io::Result<()> {

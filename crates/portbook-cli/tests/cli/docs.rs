@@ -68,11 +68,39 @@ fn the_help_of_every_command() {
 }
 
 #[test]
-fn the_version() {
+fn the_version_and_how_it_was_built() {
     let sandbox = Sandbox::new();
-    let version = format!("portbook {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(sandbox.text("--version"), version);
-    assert_eq!(sandbox.text("-V"), version);
+    let version = format!("portbook {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(sandbox.text("-V"), format!("{version}\n"));
+    let long = sandbox.text("--version");
+    let mut lines = long.lines();
+    assert_eq!(lines.next(), Some(version.as_str()));
+    let built: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+    let said = |key| built.iter().find(|line| line.0 == key).map(|line| line.1);
+    assert!(
+        said("target").unwrap().contains(std::env::consts::ARCH),
+        "{long}"
+    );
+    assert!(said("stores").unwrap().contains("postgres"), "{long}");
+    assert!(said("features").unwrap().contains("serve"), "{long}");
+
+    // In a checkout it names a commit; a package of the sources has none.
+    let commit = said("commit").map_or("none", |commit| commit.split(' ').next().unwrap());
+    let kind = Command::new("git")
+        .args(["cat-file", "-t", commit])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let is_checkout = Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        kind.stdout == b"commit\n",
+        is_checkout.status.success(),
+        "{long}"
+    );
 }
 
 #[test]
