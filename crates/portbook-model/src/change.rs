@@ -140,7 +140,8 @@ pub enum Change {
         notes: Notes,
     },
     /// An app left some of its ports for others. Where apps change places in a circle, one of two
-    /// such changes has no destination, and the other nothing that was left.
+    /// such changes has no destination, and the other nothing that was left. Ports that an app gives back
+    /// while it keeps others have no destination either.
     Moved {
         /// The app.
         #[serde(flatten)]

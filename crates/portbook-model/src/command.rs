@@ -52,6 +52,14 @@ pub enum Ask {
         /// The allocations as they were seen, and why they end.
         orphans: Vec<(Allocation, ReleaseCause)>,
     },
+    /// To give back what an app holds in some roles besides backend and frontend, which every app has:
+    /// only where the allocation is still as it was seen.
+    GiveBack {
+        /// The allocation as it was seen.
+        seen: Allocation,
+        /// The roles.
+        roles: BTreeSet<Role>,
+    },
     /// To remember something of apps; one that holds nothing is passed over.
     Note {
         /// The apps and what to remember.
@@ -197,6 +205,8 @@ pub enum Outcome {
     Released(Vec<(AppKey, Option<Ports>)>),
     /// Of the orphans, those that were reclaimed, in that order.
     Reclaimed(Vec<AppKey>),
+    /// What was given back of one app; nothing where it was not as it was seen.
+    GivenBack(Ports),
     /// How many apps have a note that they did not have.
     Noted(usize),
     /// What the app holds; and the command that is noted as its run already, in whose place the new one
@@ -507,6 +517,9 @@ impl Needs {
                 Ask::Reclaim { orphans } => {
                     let apps = orphans.iter().map(|(seen, _)| seen.app.clone());
                     needs.apps.extend(apps);
+                }
+                Ask::GiveBack { seen, .. } => {
+                    needs.apps.insert(seen.app.clone());
                 }
                 Ask::Note { notes } => {
                     needs.apps.extend(notes.iter().map(|(app, _)| app.clone()));

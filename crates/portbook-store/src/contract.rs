@@ -63,6 +63,7 @@ pub use readings::{
     the_last_release_of_a_port_counts, what_is_needed_is_loaded_and_no_more,
 };
 pub use sequences::{
+    a_role_that_is_given_back_is_free_and_the_rest_stays,
     any_commands_leave_what_they_leave_in_memory, the_last_port_of_the_ranges_is_given_out,
 };
 pub use turns::{
@@ -87,6 +88,7 @@ macro_rules! store_contract {
             a_port_has_one_owner_whatever_is_planned,
             an_app_has_one_record_whatever_is_planned,
             a_release_takes_only_what_is_the_apps,
+            a_role_that_is_given_back_is_free_and_the_rest_stays,
             spaces_have_nothing_to_do_with_each_other,
             a_reading_stays_as_it_was,
             a_turn_that_is_dropped_commits_nothing,

@@ -49,9 +49,9 @@ impl PortAllocationService {
     /// remembers where.
     ///
     /// All of it or nothing: when it fails, the destination is as it was, and what this call allocated
-    /// is given back; only a role that it added to an app that had others stays the app's. A process that is killed half-way leaves at most an allocation, which is the
-    /// app's when it asks again, and a hidden folder beside the destination, which the next call for
-    /// that destination removes.
+    /// is given back, also a role that it added to an app that was there. A process that is killed
+    /// half-way leaves at most an allocation, which is the app's when it asks again, and a hidden folder
+    /// beside the destination, which the next call for that destination removes.
     pub fn scaffold(
         &self,
         request: &ScaffoldRequest,
@@ -115,9 +115,11 @@ impl PortAllocationService {
 
     /// Gives back what was allocated for nothing, unless somebody has made use of it meanwhile.
     fn take_back(&self, grant: Grant) {
+        // Where the book cannot be reached, the ports stay the app's, which is the lesser evil.
         if grant.created {
-            // Where the book cannot be reached, the ports stay the app's, which is the lesser evil.
             let _ = self.reclaim(vec![(grant.allocation, ReleaseCause::Asked)]);
+        } else if !grant.added.is_empty() {
+            let _ = self.give_back(grant.allocation, grant.added.into_iter().collect());
         }
     }
 }

@@ -10,8 +10,8 @@ use portbook_host::LocalHost;
 use portbook_model::{
     Actor, Allocation, AllocationRequest, AppKey, AppNumber, AppRecord, Ask, Grant, Head, Holder,
     HostView, Match, Model, ModelPattern, Move, MovedApp, Note, Outcome, Policy, Pool, PoolName,
-    Port, Ports, PromiseFile, Recorded, Refusal, ReleaseCause, Resolution, Revision, Space, Span,
-    Timestamp, UncheckedHost, resolve,
+    Port, Ports, PromiseFile, Recorded, Refusal, ReleaseCause, Resolution, Revision, Role, Space,
+    Span, Timestamp, UncheckedHost, resolve,
 };
 use portbook_sqlite::Creation;
 use portbook_sqlite::legacy::LegacyError;
@@ -353,6 +353,15 @@ impl PortAllocationService {
         match self.ask(Ask::Reclaim { orphans })? {
             Outcome::Reclaimed(reclaimed) => Ok(reclaimed),
             other => Err(internal("reclaimed apps", other)),
+        }
+    }
+
+    /// Gives back what an app holds in some roles besides backend and frontend, where the allocation is
+    /// still as it was seen, and says which ports that were.
+    pub fn give_back(&self, seen: Allocation, roles: BTreeSet<Role>) -> Result<Ports, Error> {
+        match self.ask(Ask::GiveBack { seen, roles })? {
+            Outcome::GivenBack(ports) => Ok(ports),
+            other => Err(internal("given back ports", other)),
         }
     }
 

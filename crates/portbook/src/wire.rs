@@ -5,8 +5,8 @@
 //! change with every version, so the version is part of the path.
 
 use portbook_model::{
-    Actor, AllocationRequest, AppKey, AppNumber, Ask, ModelPattern, Port, PromiseFile, Revision,
-    Space,
+    Actor, AllocationRequest, AppKey, AppNumber, Ask, ModelPattern, Port, PromiseFile,
+    ReleaseCause, Revision, Space,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,12 +191,20 @@ fn right_to(ask: &Ask) -> Right {
         Ask::Allocate(_)
         | Ask::BeginRun(_)
         | Ask::Release { .. }
+        | Ask::GiveBack { .. }
         | Ask::Note { .. }
         | Ask::Renew { .. }
         | Ask::Expire
         | Ask::Promise { .. } => Right::Write,
-        Ask::Reclaim { .. }
-        | Ask::Move { .. }
+        // Who may release apps may end what was its own run or attempt; what is gone, a cleanup says.
+        Ask::Reclaim { orphans } => {
+            let is_own = |cause| matches!(cause, ReleaseCause::Asked | ReleaseCause::RunEnded);
+            match orphans.iter().all(|(_, cause)| is_own(*cause)) {
+                true => Right::Write,
+                false => Right::Admin,
+            }
+        }
+        Ask::Move { .. }
         | Ask::Import { .. }
         | Ask::Unpromise { .. }
         | Ask::AddPool { .. }

@@ -185,6 +185,26 @@ fn a_failure_while_writing_gives_the_ports_back() {
 }
 
 #[test]
+fn a_role_that_was_added_for_a_copy_that_failed_is_given_back() {
+    let sandbox = Sandbox::configured("[ranges.db]\nbase = 15001\n[ranges.ws]\nbase = 16001\n");
+    let deep = vec!["d".repeat(200); 15].join("/");
+    sandbox.write(&format!("template/{deep}/file"), "");
+    let far = vec!["e".repeat(200); 8].join("/");
+    sandbox.text("allocate m 1 --roles ws");
+    let before = sandbox.json("get m 1");
+    sandbox
+        .run(&format!("scaffold template {far} m 1 --roles db,ws"))
+        .failed(5);
+    assert_eq!(sandbox.json("get m 1"), before);
+    let other = sandbox.json("allocate n 1 --ports db=15001");
+    assert_eq!(other["ports"]["db"], 15001);
+    assert_eq!(sandbox.conflicts(), [] as [Value; 0]);
+    let history = sandbox.text("history m 1");
+    assert!(history.contains("from db=15001 to none"), "{history}");
+    assert!(history.contains("given back"), "{history}");
+}
+
+#[test]
 fn what_cannot_be_is_said_before_anything_is_done() {
     let sandbox = Sandbox::new();
     sandbox.write("template/file", "");

@@ -106,6 +106,37 @@ fn a_server_with_tls_is_asked_by_whoever_knows_its_authority_and_has_a_token() {
     assert!(serving.stop().success());
 }
 
+/// Whoever may write may take back what it came to itself, and leaves nothing behind.
+#[test]
+fn a_token_for_writing_is_enough_to_give_back_what_came_to_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("portbook.toml", "[ranges.db]\nbase = 15001\n");
+    let token = sandbox.text("token tester --scope write --file tokens");
+    let mut command = sandbox.command();
+    command.args("serve --listen 127.0.0.1:0 --token-file tokens".split(' '));
+    let serving = Serving::of(command);
+    let deep = vec!["d".repeat(200); 15].join("/");
+    sandbox.write(&format!("template/{deep}/file"), "");
+    let far = vec!["e".repeat(200); 8].join("/");
+    let ask = |line: &str, status| {
+        let mut command = sandbox.command();
+        command
+            .env("PORTBOOK_STORE", &serving.address)
+            .env("PORTBOOK_TOKEN", token.trim())
+            .args(line.split_whitespace());
+        let run = Run::of(command);
+        assert_eq!(run.status, status, "{line}: {}", run.stderr);
+        run.stdout
+    };
+    ask(&format!("scaffold template {far} m 1"), 5);
+    ask("run m 2 --release-on-exit -- true", 0);
+    assert_eq!(ask("list --json", 0).trim(), "[]");
+    ask("allocate m 3", 0);
+    ask(&format!("scaffold template {far} m 3 --roles db"), 5);
+    assert!(!ask("get m 3 --json", 0).contains("db"));
+    assert!(serving.stop().success());
+}
+
 /// What somebody at a port does with whoever connects.
 type Conduct = fn(TcpStream);
 

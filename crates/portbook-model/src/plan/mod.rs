@@ -20,9 +20,11 @@ pub use eligibility::Ineligible;
 pub use explain::{Explanation, PassedOver};
 pub use repair::{Fault, Hindrance, Repair, RepairMove, RepairView, Unmoved, plan_repair};
 
+use std::collections::BTreeSet;
+
 use crate::{
     Allocation, AppKey, Ask, Book, Change, Command, HostView, Lease, Note, Outcome, Policy, Pool,
-    Refusal, ReleaseCause, SpaceBook, SpaceChange, Span, Timestamp, UncheckedHost,
+    Ports, Refusal, ReleaseCause, Role, SpaceBook, SpaceChange, Span, Timestamp, UncheckedHost,
 };
 
 /// The answers to some commands, and what is to be committed before anybody may hear them.
@@ -93,6 +95,7 @@ impl Draft<'_> {
             Ask::Allocate(request) => self.allocate(request),
             Ask::Release { apps } => Ok(self.release(apps)),
             Ask::Reclaim { orphans } => Ok(self.reclaim(orphans)),
+            Ask::GiveBack { seen, roles } => Ok(self.give_back(seen, roles)),
             Ask::Note { notes } => Ok(self.note(notes)),
             Ask::BeginRun(request) => self.begin_run(request),
             Ask::Move { moves } => self.relocate(moves),
@@ -168,6 +171,31 @@ impl Draft<'_> {
             reclaimed.push(seen.app.clone());
         }
         Outcome::Reclaimed(reclaimed)
+    }
+
+    fn give_back(&mut self, seen: &Allocation, roles: &BTreeSet<Role>) -> Outcome {
+        let held = self.space.allocation(&seen.app);
+        let held = held.filter(|held| is_as_seen(held, seen));
+        let pair = [Role::backend(), Role::frontend()];
+        let is_given = |role: &Role| roles.contains(role) && !pair.contains(role);
+        let given: Ports = held
+            .into_iter()
+            .flat_map(|held| &held.ports)
+            .filter(|(role, _)| is_given(role))
+            .map(|(role, port)| (role.clone(), *port))
+            .collect();
+        if let Some(app) = held
+            .map(|held| held.app.clone())
+            .filter(|_| !given.is_empty())
+        {
+            self.record(Change::Moved {
+                app,
+                from: given.clone(),
+                to: Ports::new(),
+                why: "given back".to_owned(),
+            });
+        }
+        Outcome::GivenBack(given)
     }
 
     fn note(&mut self, notes: &[(AppKey, Note)]) -> Outcome {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portbook_model::{
-    AllocationRequest, AppKey, Ask, ImportEntry, Policy, PoolName, Promise, PromiseFile, Span,
+    Allocation, AllocationRequest, AppKey, Ask, ImportEntry, Notes, Policy, PoolName, Ports,
+    Promise, PromiseFile, Source, SpaceBook, Span,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -37,6 +38,7 @@ pub(crate) enum Wish {
         explain: bool,
     },
     Release(Vec<AppKey>),
+    GiveBack(AppKey, BTreeSet<usize>),
     Renew(AppKey, Option<u64>),
     Expire,
     Import(Vec<(AppKey, u16, u16, Option<i64>)>),
@@ -83,7 +85,8 @@ impl Ground {
             .collect()
     }
 
-    pub(crate) fn ask(&self, wish: &Wish) -> Ask {
+    /// The wish in full. What it says of an allocation is as `space` has it now.
+    pub(crate) fn ask(&self, wish: &Wish, space: &SpaceBook) -> Ask {
         let source = |file: &u8| format!("/{file}.json");
         match wish {
             Wish::Allocate {
@@ -100,6 +103,10 @@ impl Ground {
                 explain: *explain,
             }),
             Wish::Release(apps) => Ask::Release { apps: apps.clone() },
+            Wish::GiveBack(app, roles) => Ask::GiveBack {
+                seen: space.allocation(app).cloned().unwrap_or_else(|| never(app)),
+                roles: roles.iter().map(|role| kit::role(ROLES[*role])).collect(),
+            },
             Wish::Renew(app, ttl) => Ask::Renew {
                 app: app.clone(),
                 ttl: ttl.map(Span::from_millis),
@@ -149,6 +156,19 @@ impl Ground {
     }
 }
 
+/// An allocation that nobody holds.
+fn never(app: &AppKey) -> Allocation {
+    Allocation {
+        app: app.clone(),
+        ports: Ports::new(),
+        source: Source::Dynamic,
+        created_at: at(0),
+        updated_at: at(0),
+        lease: None,
+        notes: Notes::default(),
+    }
+}
+
 pub(crate) fn any_app() -> impl Strategy<Value = AppKey> {
     // The first two are one model.
     let models = prop::sample::select(vec!["x-ai/grok-4", "x-ai_grok-4", "my_app", "my-app"]);
@@ -184,6 +204,7 @@ pub(crate) fn any_wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         8 => allocate,
         4 => apps().prop_map(Wish::Release),
+        2 => (any_app(), btree_set(0usize..3, 0..4)).prop_map(|(app, roles)| Wish::GiveBack(app, roles)),
         1 => (any_app(), ttl()).prop_map(|(app, ttl)| Wish::Renew(app, ttl)),
         1 => Just(Wish::Expire),
         1 => vec(entry, 0..3).prop_map(Wish::Import),

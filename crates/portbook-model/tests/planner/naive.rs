@@ -52,6 +52,7 @@ pub(crate) type Given = (Numbers, bool, BTreeSet<String>);
 pub(crate) enum Answer {
     Allocated(Vec<Given>),
     Released(Vec<Option<Numbers>>),
+    GivenBack(Numbers),
     Renewed,
     Expired(Vec<App>),
     Imported(usize, usize),
@@ -151,6 +152,32 @@ impl Naive {
                     .map(|app| self.release(&name(app), now))
                     .collect(),
             ),
+            Ask::GiveBack { seen, roles } => {
+                let app = name(&seen.app);
+                let lease = seen.lease.map(|lease| {
+                    let length = i64::try_from(lease.ttl.duration().as_millis()).unwrap();
+                    (lease.expires_at.millis(), length)
+                });
+                let mut given = Numbers::new();
+                if let Some(held) = self.held.get_mut(&app)
+                    && held.ports == numbers(&seen.ports)
+                    && held.created_at == seen.created_at.millis()
+                    && held.lease == lease
+                {
+                    for role in roles.iter().map(|role| role.as_str()) {
+                        if role != "backend"
+                            && role != "frontend"
+                            && let Some(port) = held.ports.remove(role)
+                        {
+                            given.insert(role.to_owned(), port);
+                        }
+                    }
+                }
+                for port in given.values() {
+                    self.last_release.insert(*port, (now, app.clone()));
+                }
+                Answer::GivenBack(given)
+            }
             Ask::Renew { app, ttl } => {
                 let held = self.held.get_mut(&name(app)).ok_or(Why::NothingToRenew)?;
                 let (_, own) = held.lease.ok_or(Why::NoLease)?;

@@ -29,7 +29,7 @@ proptest! {
                     naive.in_use = used;
                 }
                 Step::Ask(wishes) => {
-                    let asks: Vec<Ask> = wishes.iter().map(|wish| ground.ask(wish)).collect();
+                    let asks: Vec<Ask> = wishes.iter().map(|wish| ground.ask(wish, desk.space())).collect();
                     one_step(&mut desk, &mut naive, &asks)?;
                     first_spelling_is_kept(&mut desk, &mut spelt)?;
                 }
@@ -86,6 +86,7 @@ fn in_short(answer: &Result<Outcome, Refusal>) -> Answer {
                 .map(|(_, ports)| ports.as_ref().map(numbers))
                 .collect(),
         ),
+        Ok(Outcome::GivenBack(given)) => Answer::GivenBack(numbers(given)),
         Ok(Outcome::Renewed(_)) => Answer::Renewed,
         Ok(Outcome::Expired(gone)) => {
             Answer::Expired(gone.iter().map(|(app, _)| name(app)).collect())

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use portbook_model::{
-    AllocationRequest, AppKey, Ask, Command, ImportEntry, Policy, PoolName, PortRange, Refusal,
-    Revision, Role, Space, SpaceBook, Span,
+    Allocation, AllocationRequest, AppKey, Ask, Command, ImportEntry, Outcome, Policy, PoolName,
+    PortRange, Ports, Refusal, Revision, Role, Space, SpaceBook, Span,
 };
 
 use super::agreement::{agrees_with_its_changes, exact, follow, same_space};
@@ -81,6 +81,51 @@ pub fn any_commands_leave_what_they_leave_in_memory(make: Make<'_>) {
         );
         agrees_with_its_changes(&*store);
     }
+}
+
+/// A role that an app gives back is anybody's, and what else it holds stays its own.
+pub fn a_role_that_is_given_back_is_free_and_the_rest_stays(make: Make<'_>) {
+    let store = make();
+    let ranges = [
+        ("backend", 5001, 2, 65535),
+        ("frontend", 8001, 2, 65535),
+        ("db", 15001, 2, 65535),
+    ];
+    let policy = policy(&ranges, Duration::ZERO);
+    let db = Role::new("db").unwrap();
+    let wanted = Ask::Allocate(AllocationRequest {
+        roles: BTreeSet::from([db.clone()]),
+        ..AllocationRequest::plain(vec![app("m", 1)])
+    });
+    let wanted = Command::new(Space::default(), wanted);
+    let plain = commit_plan(&*store, &[allocate("m", 1)], &policy, at(1));
+    let seen = granted(&commit_plan(&*store, &[wanted], &policy, at(2))).clone();
+    assert_eq!(seen.ports[&db], port(15001));
+    let roles = || BTreeSet::from([db.clone(), Role::backend()]);
+    let give_back = |seen: &Allocation| {
+        let seen = seen.clone();
+        let roles = roles();
+        Command::new(Space::default(), Ask::GiveBack { seen, roles })
+    };
+    // Whoever saw something else has nothing to give back.
+    let stale = commit_plan(&*store, &[give_back(granted(&plain))], &policy, at(3));
+    assert_eq!(stale, [Ok(Outcome::GivenBack(Ports::new()))]);
+    let given = commit_plan(&*store, &[give_back(&seen)], &policy, at(3));
+    let ports = Ports::from([(db.clone(), port(15001))]);
+    assert_eq!(given, [Ok(Outcome::GivenBack(ports))]);
+    let again = commit_plan(&*store, &[give_back(&seen)], &policy, at(4));
+    assert_eq!(again, [Ok(Outcome::GivenBack(Ports::new()))]);
+    let kept = commit_plan(&*store, &[allocate("m", 1)], &policy, at(5));
+    assert_eq!(granted(&kept).ports, granted(&plain).ports);
+    let pinned = Ask::Allocate(AllocationRequest {
+        pins: Ports::from([(db.clone(), port(15001))]),
+        ..AllocationRequest::plain(vec![app("m", 2)])
+    });
+    let pinned = Command::new(Space::default(), pinned);
+    let other = commit_plan(&*store, &[pinned], &policy, at(6));
+    assert_eq!(granted(&other).ports[&db], port(15001));
+    assert_eq!(revision(&*store), Revision(4));
+    agrees_with_its_changes(&*store);
 }
 
 /// A policy with these ranges: role, base, step, max.

@@ -262,7 +262,7 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Err
 fn may_be_of_a_repetition(answer: &Result<Outcome, Refusal>) -> bool {
     match answer {
         Ok(Outcome::Released(released)) => released.iter().any(|(_, ports)| ports.is_none()),
-        Ok(Outcome::Reclaimed(_) | Outcome::Unpromised(false)) => true,
+        Ok(Outcome::Reclaimed(_) | Outcome::GivenBack(_) | Outcome::Unpromised(false)) => true,
         Ok(_) => false,
         Err(refusal) => matches!(
             refusal,
