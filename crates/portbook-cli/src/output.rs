@@ -293,6 +293,7 @@ impl Complaint {
             exit_status: match error {
                 ServeError::Listen { .. }
                 | ServeError::Inherited(_)
+                | ServeError::Thread(_)
                 | ServeError::Portserver(_) => 5,
                 _ => 2,
             },

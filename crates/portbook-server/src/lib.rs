@@ -11,6 +11,7 @@
 //! | what if an answer got lost | `calls` |
 //! | how do others hear of changes | `events` |
 //! | how is it doing | `metrics` |
+//! | how is it traced | `telemetry` (the feature `otel`) |
 //! | who makes answers about the whole book | `scribe` |
 
 mod activation;
@@ -35,6 +36,8 @@ mod routes;
 mod scribe;
 mod server;
 mod supervisor;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 mod tls;
 
 pub use activation::Inherited;

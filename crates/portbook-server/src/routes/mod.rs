@@ -36,7 +36,7 @@ use crate::{auth, dashboard, openapi, origin};
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (guarded, document) = api().split_for_parts();
     let document = openapi::finish(document);
-    guarded
+    let everything = guarded
         .merge(calls::router())
         .merge(metrics::router())
         .route_layer(middleware::from_fn_with_state(
@@ -49,7 +49,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Problem::no_such_path())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(middleware::from_fn_with_state(app.clone(), origin::guard))
-        .with_state(app)
+        .with_state(app);
+    #[cfg(feature = "otel")]
+    let everything = everything.layer(middleware::from_fn(crate::telemetry::trace));
+    everything
 }
 
 /// The OpenAPI document of the REST interface, as it is generated from the code.

@@ -1,20 +1,21 @@
 //! `portbook serve`: the book as a service.
 
 mod installation;
+mod log;
 mod signals;
 mod units;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::Arc;
 
 use portbook::{Configuration, Environment, PortAllocationService};
 use portbook_server::portserver::{self, runtime_folder};
 use portbook_server::{Address, Inherited, Server, Settings, TlsFiles};
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
 
+use self::log::Log;
 use super::{Answer, Ending, configure, tell};
-use crate::arguments::{Global, LogFormat, Serve};
+use crate::arguments::{Global, Serve};
 use crate::output::{Complaint, Output};
 
 /// Where a server listens that is not told otherwise.
@@ -27,7 +28,7 @@ pub(crate) fn run(arguments: &Serve, global: &Global, output: &Output) -> Ending
     let configuration = configure(global)?;
     tell(&configuration, output);
     let service = PortAllocationService::open_or_make(&configuration)?;
-    log(arguments);
+    let log = Log::begin(arguments)?;
     let inherited =
         Inherited::take().map_err(|error| cannot("use a socket that was handed over", &error))?;
     let settings = settings(arguments, &inherited)?;
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: &Serve, global: &Global, output: &Output) -> Ending
     })?;
     // What did not end in time is left behind, whatever it waits for.
     runtime.shutdown_background();
+    log.end();
     Ok(match in_time {
         true => Answer::Yes,
         false => Answer::No,
@@ -124,21 +126,6 @@ fn announce(server: &Server, output: &Output) -> io::Result<()> {
         .chain(portserver.map(|address| format!("portserver at {address}")))
         .collect();
     output.answer(&lines.join("\n"))
-}
-
-/// Sends the log to standard error. `PORTBOOK_LOG` says how much of it: `debug`, `warn`, ...
-fn log(arguments: &Serve) {
-    let filter = EnvFilter::try_from_env("PORTBOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    let set = match arguments.log_format {
-        LogFormat::Text => subscriber.with_target(false).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-    };
-    // Where somebody else has set a log up, that one counts.
-    drop(set);
 }
 
 fn cannot(what: &str, error: &io::Error) -> Complaint {
