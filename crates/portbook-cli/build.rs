@@ -18,10 +18,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let linking = if is_static { ", static" } else { "" };
     lines.push(format!("target: {}{linking}", env::var("TARGET")?));
     lines.push("stores: sqlite, postgres, etcd, http, https, unix".to_owned());
-    let mut features = vec!["serve", "mcp"];
+    let mut features = vec!["serve".to_owned(), "mcp".to_owned()];
     if env::var("CARGO_CFG_TARGET_OS")? == "linux" {
-        features.extend(["run", "listen"]);
+        features.extend(["run".to_owned(), "listen".to_owned()]);
     }
+    // Cargo's own, those that a build may have or lack.
+    let chosen = env::vars()
+        .filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_lowercase()));
+    features.extend(chosen.filter(|feature| feature != "default"));
     lines.push(format!("features: {}", features.join(", ")));
     let text: String = lines.iter().map(|line| format!("\n{line}")).collect();
     fs::write(Path::new(&env::var("OUT_DIR")?).join("version.txt"), text)?;
