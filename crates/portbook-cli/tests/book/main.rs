@@ -30,7 +30,11 @@ use page::{Page, Step};
 
 /// Why a block is not run, by the name that its fence gives.
 const NEEDS: &[(&str, &str)] = &[
-    ("engine", "starts containers of images that are fetched"),
+    (
+        "engine",
+        "starts containers; the image of the server is tried by `scripts/check-image`, what is asked of engines by the \
+         target `engine` of the tests",
+    ),
     (
         "framework",
         "runs a server of a framework; the target `run` of the tests does it with real ones",
@@ -52,6 +56,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("guides/fleet.md", "database"),
     ("guides/fleet.md", "database"),
     ("guides/team-server.md", "systemd"),
+    ("guides/team-server.md", "engine"),
     ("tutorial.md", "packages"),
 ];
 
@@ -107,6 +112,7 @@ followed! {
     agents_and_worktrees: "guides/agents.md",
     a_team_server: "guides/team-server.md",
     a_fleet: "guides/fleet.md",
+    upgrading_and_going_back: "guides/upgrading.md",
     configuration: "reference/configuration.md",
     json: "reference/json.md",
     rest: "reference/rest.md",
