@@ -29,7 +29,9 @@ pub(super) fn of(files: &[Tree<'_>], directory: &Path, scope: &Scope<'_>) -> (St
     }
     let named = files.iter().rev().find_map(|file| named_in(file, scope));
     named.unwrap_or_else(|| {
-        let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        // The directory where one stands may have an empty path.
+        let absolute = std::path::absolute(Path::new(".").join(directory));
+        let absolute = absolute.unwrap_or_else(|_| directory.to_owned());
         let name = cleaned(&absolute);
         let name = name.file_name().unwrap_or_default().to_string_lossy();
         (normalized(&name), NameOrigin::Directory)

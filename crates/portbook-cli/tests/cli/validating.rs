@@ -224,6 +224,40 @@ fn what_two_files_claim_is_told_where_the_later_one_does() {
     assert_eq!(findings(&sandbox, "validate tree", 1).len(), 3);
 }
 
+/// Whoever stands in one app's directory and names another's means the other's. A project without a name
+/// of its own has its directory's, also where that is where one stands.
+#[test]
+fn a_path_is_understood_from_where_one_stands() {
+    let sandbox = with_two_apps();
+    for (app, backend) in [("app1", 5001), ("app2", 5003)] {
+        let folder = format!("apps/openai_gpt-4/{app}");
+        sandbox.write(
+            &format!("{folder}/compose.yaml"),
+            format!("services:\n  backend:\n    ports: ['{backend}:5000']\n"),
+        );
+        sandbox.write(
+            &format!("{folder}/.env"),
+            format!("BACKEND_PORT={backend}\n"),
+        );
+    }
+    for line in [
+        "validate .",
+        "validate compose.yaml",
+        "validate ./compose.yaml .env",
+        "validate ../app1",
+        "validate ..",
+        "validate ../app1/compose.yaml",
+        "validate ../app1/.env",
+        "check ../../openai_gpt-4/app1 .",
+    ] {
+        let mut command = sandbox.command();
+        command
+            .current_dir(sandbox.path("apps/openai_gpt-4/app2"))
+            .args(line.split(' '));
+        Run::of(command).done();
+    }
+}
+
 #[test]
 fn what_several_paths_lead_to_is_no_conflict_with_itself() {
     let sandbox = with_two_apps();

@@ -94,8 +94,12 @@ impl Home {
             true => Path::new("."),
             false => &shown,
         };
-        let absolute = std::path::absolute(here).unwrap_or_else(|_| here.to_owned());
         let canonical = fs::canonicalize(here).ok();
+        // `/srv/one/../two` does not lie in `/srv/one`.
+        let leads_up = here.components().any(|part| part == Component::ParentDir);
+        let plain = canonical.clone().filter(|_| leads_up);
+        let plain = plain.or_else(|| std::path::absolute(here).ok());
+        let absolute = plain.unwrap_or_else(|| here.to_owned());
         let root = Root {
             canonical: canonical.filter(|canonical| *canonical != absolute),
             shown,
