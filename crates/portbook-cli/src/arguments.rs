@@ -59,7 +59,8 @@ pub(crate) struct Global {
     /// server: http://HOST:PORT, https://..., unix:PATH [default: sqlite:$XDG_DATA_HOME/portbook/portbook.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// The port space to work in: a set of hosts sharing one number line [default: default]
+    /// The port space to work in: a set of hosts sharing one number line, or `auto` for this host's name
+    /// where each has a line of its own [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) space: Option<String>,
     /// The configuration file [default: ./portbook.toml, else
@@ -393,6 +394,9 @@ pub(crate) struct List {
     /// Comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
+    /// Of every port space in the book
+    #[arg(long)]
+    pub(crate) all_spaces: bool,
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     pub(crate) by: Actor,
     /// Whether the host may be looked at, where the answering side looks at one at all.
     pub(crate) checks_host: bool,
+    /// Whether the space may be about this host: if spaces are hosts, only that of its name is.
+    pub(crate) is_of_this_host: bool,
     /// Whether somebody still waits for the answer.
     pub(crate) waits: Waits,
 }

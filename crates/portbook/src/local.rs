@@ -231,7 +231,7 @@ impl Desk for LocalDesk {
     ) -> Result<Vec<Conflict>, Error> {
         let host = match host {
             HostLook::AsConfigured => self.checks_host(scope),
-            HostLook::Always => true,
+            HostLook::Always => scope.is_of_this_host,
             HostLook::Never => false,
         };
         let policy = self.rules().policy();

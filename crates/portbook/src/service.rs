@@ -62,6 +62,10 @@ pub struct PortAllocationService {
     promises: Option<Arc<PromiseSource>>,
     /// The book's file, where it is one.
     book: Option<PathBuf>,
+    /// Whether the host is looked at where a space is about it.
+    may_check_host: bool,
+    /// This host's space, where spaces are hosts.
+    this_host: Option<Space>,
 }
 
 /// An app that was looked up with fallbacks.
@@ -126,11 +130,15 @@ impl PortAllocationService {
                 space: configuration.space.value.clone(),
                 by: actor().into(),
                 checks_host: configuration.host_check.value,
+                is_of_this_host: true,
                 waits: Waits::default(),
             },
             promises: promises.map(|file| Arc::new(PromiseSource::new(file.value.clone()))),
             book: open::sqlite_path(&configuration.store.value).ok(),
+            may_check_host: configuration.host_check.value,
+            this_host: configuration.this_host.clone(),
         }
+        .in_space(configuration.space.value.clone())
     }
 
     /// Whether another process keeps the book and answers for it.
@@ -138,9 +146,13 @@ impl PortAllocationService {
         self.desk.own_rules().is_none()
     }
 
-    /// The same book's service for another port space.
+    /// The same book's service for another port space. Where spaces are hosts, the ports of this one are
+    /// looked at for its own space alone.
     pub fn in_space(&self, space: Space) -> Self {
         let mut other = self.clone();
+        let this_host = self.this_host.as_ref();
+        other.scope.is_of_this_host = this_host.is_none_or(|own| *own == space);
+        other.scope.checks_host = self.may_check_host && other.scope.is_of_this_host;
         other.scope.space = space;
         other
     }
@@ -168,6 +180,7 @@ impl PortAllocationService {
     /// The same service without a look at which ports the host uses.
     pub fn without_host_check(&self) -> Self {
         let mut other = self.clone();
+        other.may_check_host = false;
         other.scope.checks_host = false;
         other
     }
@@ -434,6 +447,19 @@ impl PortAllocationService {
         models: Option<ModelPattern>,
     ) -> Result<Vec<PortConfiguration>, Error> {
         self.desk.configurations(&self.scope, models)
+    }
+
+    /// The same in every port space of the book, by model, then app number, then space.
+    pub fn configurations_everywhere(
+        &self,
+        models: Option<ModelPattern>,
+    ) -> Result<Vec<PortConfiguration>, Error> {
+        let mut all = Vec::new();
+        for space in self.spaces()? {
+            all.extend(self.in_space(space).configurations(models.clone())?);
+        }
+        all.sort_by(|one, other| (&one.app, &one.space).cmp(&(&other.app, &other.space)));
+        Ok(all)
     }
 
     /// Every conflict: the book against itself, the pre-configured ports, browsers and this host.

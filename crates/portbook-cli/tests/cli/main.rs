@@ -35,6 +35,7 @@ mod repairing_files;
 mod resolving;
 mod roles;
 mod scaffolding;
+mod spaces;
 mod terminal;
 mod validating;
 

@@ -64,5 +64,7 @@ mod resolving;
 mod roles;
 #[path = "../cli/scaffolding.rs"]
 mod scaffolding;
+#[path = "../cli/spaces.rs"]
+mod spaces;
 #[path = "../cli/validating.rs"]
 mod validating;

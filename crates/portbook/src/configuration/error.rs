@@ -91,6 +91,11 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationFault {
+    /// The host's name is no name of a space.
+    #[error(
+        "this host's name {0:?} cannot name a port space: write the space's name instead of `auto`"
+    )]
+    HostName(String),
     /// It is no TOML.
     #[error("{0}")]
     Syntax(String),

@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod location;
 mod settings;
+mod spaces;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -55,6 +56,8 @@ pub struct Configuration {
     pub store: Value<String>,
     /// The port space to work in.
     pub space: Value<Space>,
+    /// This host's own port space, where each host has one: where some layer names the space `auto`.
+    pub this_host: Option<Space>,
     /// The file of pre-configured ports, as an absolute path; it was there a moment ago.
     pub port_config: Option<Value<PathBuf>>,
     /// Whether a port that this host uses is passed over.
@@ -96,12 +99,7 @@ impl Configuration {
         } else {
             Value::default_of(location::default_store(environment)?)
         };
-        let space = if let Some(space) = &flags.space {
-            value::parsed(space, Origin::Flag("--space"))?
-        } else {
-            let space = environment.parsed("PORTBOOK_SPACE")?.or(settings.space);
-            space.unwrap_or_else(|| Value::default_of(Space::default()))
-        };
+        let spaces = spaces::Spaces::of(flags, environment, settings.space)?;
         let host_check = if flags.no_host_check {
             Value::new(false, Origin::Flag("--no-host-check"))
         } else {
@@ -122,7 +120,8 @@ impl Configuration {
         Ok(Self {
             file,
             store,
-            space,
+            space: spaces.chosen,
+            this_host: spaces.this_host,
             port_config,
             host_check,
             reuse_delay,

@@ -226,6 +226,7 @@ fn of_nobody() -> Scope {
         space: Space::default(),
         by: Actor::default(),
         checks_host: false,
+        is_of_this_host: false,
         waits: Waits::default(),
     }
 }
@@ -342,6 +343,10 @@ impl Desk for RemoteDesk {
         file: Option<PromiseFile>,
         host: HostLook,
     ) -> Result<Vec<Conflict>, Error> {
+        let host = match scope.is_of_this_host {
+            true => host,
+            false => HostLook::Never,
+        };
         self.ask(scope, Call::Conflicts { file, host })
     }
 
