@@ -12,6 +12,8 @@ mod away;
 mod backups;
 #[path = "../shared/commands.rs"]
 mod commands;
+#[path = "../shared/contention.rs"]
+mod contention;
 mod copies;
 #[path = "../shared/desk.rs"]
 mod desk;

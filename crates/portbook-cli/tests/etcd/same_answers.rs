@@ -120,3 +120,8 @@ fn a_cluster_that_is_not_there_is_said_so_in_time_and_without_its_password() {
         "{run:?}"
     );
 }
+
+#[test]
+fn sixty_four_clients_in_four_processes_are_all_answered() {
+    crate::contention::nobody_is_refused(&Desk::new());
+}
