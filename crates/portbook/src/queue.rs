@@ -1,13 +1,14 @@
 //! How callers share a commit: they gather in rounds, and one of each round leads it.
 //!
-//! Whoever comes joins the round that gathers. A round that nobody leads yet is led by the first of its
-//! callers to notice; a lone caller notices at once and waits for nobody. When a round has ended, the
-//! lead is handed to the next round before anybody is told, so that its leader is at work already
-//! while the callers of the former one wake, all of them by one call of the system's.
+//! Whoever comes joins the round that gathers, and who comes first leads it: a lone caller at once, and
+//! waits for nobody. When a round has ended, the lead is handed to the next round before anybody is
+//! told, so that its leader is at work already while the callers of the former one wake, all of them by
+//! one call of the system's. They take what is theirs without a lock in common, on which each would wait
+//! a second time.
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Rounds of requests `R`, each of which ends with an `E`.
 pub(crate) struct Queue<R, E> {
@@ -30,21 +31,15 @@ struct Gathering<R, E> {
     requests: Vec<R>,
 }
 
+/// The number of a round's first request, whose caller leads.
+const FIRST: usize = 0;
+
 /// What the callers of a round wait on.
 struct Round<E> {
-    stage: Mutex<Stage<E>>,
-    changed: Condvar,
-}
-
-enum Stage<E> {
-    /// Others have the lead.
-    Waiting,
-    /// It is this round's turn, and one of its callers is to lead it.
-    Due,
-    /// One of them does.
-    Led,
+    /// Set when it is this round's turn: its first caller waits for that, and leads.
+    due: OnceLock<()>,
     /// What became of each request, by its number; taken by its caller.
-    Ended(Vec<Option<E>>),
+    endings: OnceLock<Vec<Mutex<Option<E>>>>,
 }
 
 /// There are as many requests waiting as there may be.
@@ -82,44 +77,47 @@ impl<R, E> Queue<R, E> {
         carry_out: impl FnOnce(Vec<R>) -> Vec<E>,
         broken_off: impl Fn() -> E,
     ) -> Result<Option<E>, Full> {
-        let (round, number, leads) = self.join(request)?;
-        if !leads && let Some(ending) = round.wait(number) {
-            return Ok(ending);
+        let (round, number, is_due) = self.join(request)?;
+        if number > FIRST {
+            return Ok(round.ending(number));
+        }
+        if !is_due {
+            round.due.wait();
         }
         let lead = Lead {
             queue: self,
             broken_off,
-            number,
             taken: lock(&self.waiting).take_round(),
             endings: Vec::new(),
         };
         Ok(lead.carry_out(carry_out))
     }
 
-    /// The round that the request is in, its number there, and whether its caller is to lead now.
+    /// The round that the request is in, its number there, and whether it is the round's turn now.
     fn join(&self, request: R) -> Result<(Arc<Round<E>>, usize, bool), Full> {
         let mut waiting = lock(&self.waiting);
         if waiting.requests >= self.most_waiting {
             return Err(Full(waiting.requests));
         }
         waiting.requests += 1;
-        let leads = !mem::replace(&mut waiting.led, true);
+        // Where nobody leads, no round waits: this one begins now.
+        let is_due = !mem::replace(&mut waiting.led, true);
         let gathering = waiting.rounds.back_mut();
         match gathering.filter(|last| last.requests.len() < self.most_in_round) {
             Some(last) => {
                 last.requests.push(request);
-                Ok((last.round.clone(), last.requests.len() - 1, leads))
+                Ok((last.round.clone(), last.requests.len() - 1, is_due))
             }
             None => {
                 let round = Arc::new(Round {
-                    stage: Mutex::new(Stage::Waiting),
-                    changed: Condvar::new(),
+                    due: OnceLock::new(),
+                    endings: OnceLock::new(),
                 });
                 waiting.rounds.push_back(Gathering {
                     round: round.clone(),
                     requests: vec![request],
                 });
-                Ok((round, 0, leads))
+                Ok((round, FIRST, is_due))
             }
         }
     }
@@ -131,8 +129,8 @@ impl<R, E> Queue<R, E> {
         waiting.led = next.is_some();
         drop(waiting);
         if let Some(next) = next {
-            *lock(&next.stage) = Stage::Due;
-            next.changed.notify_one();
+            // It is told once, by whoever led before it.
+            let _ = next.due.set(());
         }
     }
 }
@@ -146,27 +144,10 @@ impl<R, E> Waiting<R, E> {
 }
 
 impl<E> Round<E> {
-    /// Waits until the request of this number has ended (`Some`), or it falls to its caller to lead the
-    /// round (`None`).
-    fn wait(&self, number: usize) -> Option<Option<E>> {
-        let mut stage = lock(&self.stage);
-        loop {
-            match &mut *stage {
-                Stage::Ended(endings) => {
-                    return Some(endings.get_mut(number).and_then(Option::take));
-                }
-                Stage::Due => {
-                    *stage = Stage::Led;
-                    return None;
-                }
-                Stage::Waiting | Stage::Led => {
-                    stage = self
-                        .changed
-                        .wait(stage)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
+    /// Waits until the round has ended, and takes what became of the request of this number.
+    fn ending(&self, number: usize) -> Option<E> {
+        let ending = self.endings.wait().get(number)?;
+        lock(ending).take()
     }
 }
 
@@ -174,8 +155,6 @@ impl<E> Round<E> {
 struct Lead<'a, R, E, B: Fn() -> E> {
     queue: &'a Queue<R, E>,
     broken_off: B,
-    /// The leader's own request.
-    number: usize,
     taken: Option<Gathering<R, E>>,
     endings: Vec<Option<E>>,
 }
@@ -189,7 +168,7 @@ impl<R, E, B: Fn() -> E> Lead<'_, R, E, B> {
         for (place, ending) in self.endings.iter_mut().zip(endings) {
             *place = Some(ending);
         }
-        self.endings.get_mut(self.number).and_then(Option::take)
+        self.endings.get_mut(FIRST).and_then(Option::take)
     }
 }
 
@@ -199,16 +178,12 @@ impl<R, E, B: Fn() -> E> Drop for Lead<'_, R, E, B> {
         let Some(Gathering { round, .. }) = self.taken.take() else {
             return;
         };
-        let mut endings = mem::take(&mut self.endings);
-        let others = endings.len() > 1;
-        for (number, ending) in endings.iter_mut().enumerate() {
-            if number != self.number && ending.is_none() {
-                *ending = Some((self.broken_off)());
-            }
-        }
-        if others {
-            *lock(&round.stage) = Stage::Ended(endings);
-            round.changed.notify_all();
-        }
+        let endings = mem::take(&mut self.endings).into_iter().enumerate();
+        let endings = endings.map(|(number, ending)| match number {
+            FIRST => Mutex::new(ending),
+            _ => Mutex::new(ending.or_else(|| Some((self.broken_off)()))),
+        });
+        // Nobody else ends this round.
+        let _ = round.endings.set(endings.collect());
     }
 }
