@@ -24,7 +24,7 @@ use crate::desk::Answers;
 use crate::error::Missing;
 use crate::queue::{Full, Queue};
 use crate::rules::Rules;
-use crate::sightings::{Sighting, Sightings};
+use crate::sightings::{Notebook, Sighting, Sightings};
 use crate::watching::{Waits, Watcher};
 
 /// How many requests share a commit at most.
@@ -45,7 +45,6 @@ type Ending = Result<Answers, Arc<Error>>;
 
 pub(crate) struct Writer {
     store: Box<dyn Store>,
-    sightings: Sightings,
     rules: Rules,
     queue: Queue<Request, Ending>,
     memory: Mutex<Memory>,
@@ -60,7 +59,6 @@ struct Request {
 }
 
 /// What the writer keeps between commits.
-#[derive(Default)]
 struct Memory {
     /// The spaces as far as they were read, and the rules that they were read for: a longer delay asks for
     /// releases that were passed over. Nothing after whatever went wrong.
@@ -70,6 +68,19 @@ struct Memory {
     seen: Option<Sighting>,
     /// Whether what earlier processes saw was asked for.
     is_acquainted: bool,
+    /// What later processes are told of it.
+    notebook: Notebook,
+}
+
+impl Memory {
+    fn new(sightings: Sightings) -> Self {
+        Self {
+            book: None,
+            seen: None,
+            is_acquainted: false,
+            notebook: Notebook::new(sightings),
+        }
+    }
 }
 
 /// How the book that is found goes with the one that was seen.
@@ -86,10 +97,9 @@ impl Writer {
     pub(crate) fn new(store: Box<dyn Store>, sightings: Sightings, rules: Rules) -> Self {
         Self {
             store,
-            sightings,
             rules,
             queue: Queue::new(MOST_REQUESTS, MOST_WAITING),
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory::new(sightings)),
             watcher: OnceLock::new(),
         }
     }
@@ -189,7 +199,7 @@ impl Writer {
             let mut turn = self.store.turn(PATIENCE)?;
             let head = turn.head()?;
             if !memory.is_acquainted {
-                memory.seen = self.sightings.recall(&head);
+                memory.seen = memory.notebook.recall(&head);
                 memory.is_acquainted = true;
             }
             let policy = self.rules.policy();
@@ -248,7 +258,7 @@ impl Writer {
                 commit: batch.commit,
                 at: now,
             };
-            self.sightings.note(&sighting);
+            memory.notebook.note(&sighting);
             memory.seen = Some(sighting);
             memory.book = Some((book, policy));
             return Ok(plan.answers);
