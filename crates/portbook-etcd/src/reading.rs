@@ -204,7 +204,7 @@ impl Snapshot<'_> {
         let owned: Vec<(Port, String)> = needs
             .owners
             .iter()
-            .map(|port| (port, keys::port(space, port)))
+            .map(|port| (*port, keys::port(space, *port)))
             .collect();
         let wanted: Vec<String> = owned.iter().map(|(_, key)| key.clone()).collect();
         self.learn(&wanted, &[])?;

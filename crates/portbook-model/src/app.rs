@@ -420,6 +420,21 @@ impl Role {
         FRONTEND.clone()
     }
 
+    /// Whether a shell cannot tell the two apart: in the name of a variable, each `-` and `.` is a `_`.
+    pub fn shares_variable_with(&self, other: &Role) -> bool {
+        fn shown(role: &Role) -> impl Iterator<Item = u8> {
+            let plain = |byte| {
+                if matches!(byte, b'-' | b'.') {
+                    b'_'
+                } else {
+                    byte
+                }
+            };
+            role.0.bytes().map(plain)
+        }
+        shown(self).eq(shown(other))
+    }
+
     /// Those that every app has: a book names them twice an app, and all share one text.
     fn usual() -> [&'static Self; 2] {
         [&BACKEND, &FRONTEND]
@@ -509,6 +524,16 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?} was taken for app numbers");
         }
+    }
+
+    #[test]
+    fn roles_share_a_variable_where_only_their_separators_differ() {
+        let shares = |one, other| {
+            let other = Role::new(other).unwrap();
+            Role::new(one).unwrap().shares_variable_with(&other)
+        };
+        assert!(shares("web-socket", "web_socket") && shares("a.b", "a-b"));
+        assert!(!shares("a-b", "ab") && !shares("db", "db2"));
     }
 
     #[test]

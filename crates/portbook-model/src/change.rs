@@ -212,16 +212,6 @@ impl Change {
             Change::Accepted => "accepted",
         }
     }
-
-    /// How many ports the change is about: what a space must have room for.
-    pub fn ports(&self) -> Option<&Ports> {
-        match self {
-            Change::Allocated { ports, .. }
-            | Change::Extended { ports, .. }
-            | Change::Released { ports, .. } => Some(ports),
-            _ => None,
-        }
-    }
 }
 
 /// A change in the space where it happened.

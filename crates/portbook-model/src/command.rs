@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Actor, Allocation, AppKey, Explanation, Ineligible, Note, Pool, PoolName, Port, PortRange,
-    PortSet, PortStretch, Ports, ProcessIdentity, PromiseFile, ReleaseCause, Role, Run, Space,
-    Span, Timestamp,
+    PortStretch, Ports, ProcessIdentity, PromiseFile, ReleaseCause, Role, Run, Space, Span,
+    Timestamp,
 };
 
 /// A wish to change the book, in one space.
@@ -267,6 +267,14 @@ pub enum Refusal {
     /// A role that has no range.
     #[error("the role `{0}` is unknown")]
     UnknownRole(Role),
+    /// Two roles of one app whose ports no environment could tell apart.
+    #[error("the roles `{one}` and `{other}` share one variable, so that no app can have both")]
+    SharedVariable {
+        /// The one role.
+        one: Role,
+        /// The other role.
+        other: Role,
+    },
     /// Exact ports for several apps at once.
     #[error("exact ports can be asked for one app only, not for {0}")]
     PinsForSeveral(usize),
@@ -493,7 +501,7 @@ pub struct Needs {
     /// Apps whose records are wanted.
     pub apps: BTreeSet<AppKey>,
     /// Ports whose owners are wanted, with those owners' records left aside.
-    pub owners: PortSet,
+    pub owners: BTreeSet<Port>,
     /// Whether the owner of every port is wanted.
     pub every_owner: bool,
 }

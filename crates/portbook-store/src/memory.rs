@@ -377,20 +377,11 @@ impl Snapshot {
     }
 }
 
-impl Filter {
-    fn lets_through(&self, app: &AppKey) -> bool {
-        self.models
-            .as_ref()
-            .is_none_or(|models| models.matches(&app.model))
-            && self.number.is_none_or(|number| number == app.number)
-    }
-}
-
 impl HistoryFilter {
     fn lets_through(&self, recorded: &Recorded) -> bool {
         recorded.space == self.of.space
             && match recorded.change.app() {
-                Some(app) => self.of.lets_through(app),
+                Some(app) => self.of.means(app),
                 None => self.of.models.is_none() && self.of.number.is_none(),
             }
     }
@@ -448,7 +439,7 @@ impl Reading for Snapshot {
             .iter()
             .filter_map(|app| rows.as_first_spelt(&app.model));
         book.models.extend(models);
-        let wanted = |port: &Port| needs.every_owner || needs.owners.contains(*port);
+        let wanted = |port: &Port| needs.every_owner || needs.owners.contains(port);
         let owners = rows.ports.iter().filter(|(port, _)| wanted(port));
         book.owners
             .extend(owners.map(|(port, owner)| (*port, owner.clone())));
@@ -463,10 +454,7 @@ impl Reading for Snapshot {
         let Some(rows) = self.rows(&filter.space) else {
             return Ok(Vec::new());
         };
-        let meant = rows
-            .held
-            .values()
-            .filter(|row| filter.lets_through(&row.app));
+        let meant = rows.held.values().filter(|row| filter.means(&row.app));
         Ok(meant.map(|row| rows.allocation(row)).collect())
     }
 

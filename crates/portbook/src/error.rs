@@ -454,7 +454,7 @@ impl Error {
             Error::Cleanup(refused) => refused.hint(),
             Error::Repair(refused) => refused.hint(),
             Error::DotEnv(_) => "correct the line: Compose would refuse the file, too",
-            Error::SharedVariable(_) => "call one of the roles otherwise in the configuration",
+            Error::SharedVariable(_) => CALL_OTHERWISE,
             Error::Entries { .. } => "correct the entries and import the file again",
             Error::WentBack { .. } => {
                 "put the newer book back, or go on with this one: `portbook store accept`; apps may use ports that it does not know of, which `portbook check` shows"
@@ -488,9 +488,12 @@ pub fn command_words(app: &AppKey) -> String {
     }
 }
 
+const CALL_OTHERWISE: &str = "call one of the roles otherwise in the configuration";
+
 fn refusal_class(refusal: &Refusal) -> (Failure, &'static str) {
     match refusal {
         Refusal::UnknownRole(_) => (Failure::Input, "unknown-role"),
+        Refusal::SharedVariable { .. } => (Failure::Input, "shared-variable"),
         Refusal::PinsForSeveral(_) | Refusal::PinnedTwice(_) => (Failure::Input, "bad-ports"),
         Refusal::ZeroTtl => (Failure::Input, "bad-ttl"),
         Refusal::PinTaken { .. } | Refusal::PinDiffers { .. } => (Failure::No, "port-taken"),
@@ -530,6 +533,7 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
                 "name its ports in the configuration: [ranges.{role}] base = 15001"
             ));
         }
+        Refusal::SharedVariable { .. } => CALL_OTHERWISE,
         Refusal::PinTaken {
             reason: portbook_model::Ineligible::InUse(_),
             ..

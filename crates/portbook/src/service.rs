@@ -420,11 +420,6 @@ impl PortAllocationService {
         }
     }
 
-    /// Reclaims every allocation whose lease has ended, as each change of the book does, too.
-    pub fn expire(&self) -> Result<(), Error> {
-        self.ask(Ask::Expire).map(|_| ())
-    }
-
     /// What the space's apps hold, by model, then app number; with `models`, those of the models that
     /// match.
     pub fn allocations(&self, models: Option<ModelPattern>) -> Result<Vec<Allocation>, Error> {

@@ -104,7 +104,8 @@ pub fn copy(
     to: &str,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Copied, Error> {
-    let (from, to) = (open::store(from)?, open::store(to)?);
+    let from = open::store_made(from, Creation::Never)?;
+    let to = open::store(to)?;
     let mut source = from.read()?;
     let history = source.changes_since(Revision(0))?;
     let total = history.len() as u64;
@@ -223,7 +224,7 @@ fn compare(one: &mut dyn Reading, other: &mut dyn Reading, location: &str) -> Re
 /// Checks every invariant of the book where it lies, in all of its spaces: its rows against each other,
 /// against its keys and against its history.
 pub fn verify(address: &str) -> Result<Verified, Error> {
-    let store = open::store(address)?;
+    let store = open::store_made(address, Creation::Never)?;
     verify_reading(&mut *store.read()?)
 }
 

@@ -26,6 +26,23 @@ fn put_book(sandbox: &Sandbox, content: &[u8]) {
 }
 
 #[test]
+fn a_book_that_is_not_there_is_neither_whole_nor_copied() {
+    let sandbox = sandbox();
+    let absent = sandbox.path("absent.db");
+    let place = |path: &Path| format!("sqlite:{}", path.display());
+    let copy = sandbox.path("copy.db");
+    for line in [
+        format!("store verify --store {}", place(&absent)),
+        format!("store copy --from {} --to {}", place(&absent), place(&copy)),
+    ] {
+        sandbox
+            .run(&line)
+            .failed_saying(4, &["absent.db", "no such file"]);
+    }
+    assert!(!absent.exists() && !copy.exists());
+}
+
+#[test]
 fn a_book_comes_back_from_a_backup_with_its_history() {
     let sandbox = sandbox();
     sandbox.text("allocate openai/gpt-4 1-3");

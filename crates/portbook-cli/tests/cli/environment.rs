@@ -82,6 +82,15 @@ fn two_roles_of_one_variable_are_told() {
         "roles = [\"backend\", \"frontend\", \"a-b\", \"a_b\"]\n\
          [ranges.a-b]\nbase = 15001\n[ranges.a_b]\nbase = 16001\n",
     );
+    sandbox
+        .run("allocate m 1")
+        .failed_saying(2, &["`a-b`", "`a_b`", "one variable"]);
+    // An app that had both before that was refused keeps them.
+    let exported = r#"[{"model":"m","app_num":1,"backend_port":5001,"frontend_port":8001,
+        "ports":{"backend":5001,"frontend":8001,"a-b":15001,"a_b":16001},
+        "is_available":true,"space":"default","created_at":"2026-01-01T00:00:00Z"}]"#;
+    sandbox.write("exported.json", exported);
+    sandbox.text("import exported.json");
     sandbox.text("allocate m 1");
     sandbox
         .run("env m 1")

@@ -70,6 +70,28 @@ fn a_role_without_a_range_is_unknown() {
 }
 
 #[test]
+fn roles_that_no_shell_can_tell_apart_are_not_one_apps() {
+    let sandbox = Sandbox::configured(
+        "[ranges.web-socket]\nbase = 15001\n[ranges.web_socket]\nbase = 17001\n",
+    );
+    let both = ["`web-socket`", "`web_socket`", "one variable"];
+    sandbox
+        .run("allocate openai_gpt-4 1 --roles web-socket,web_socket")
+        .failed_saying(2, &both);
+    assert_eq!(sandbox.changes(), 0);
+    sandbox.text("allocate openai_gpt-4 1 --roles web-socket");
+    sandbox
+        .run("allocate openai_gpt-4 1-2 --roles web_socket")
+        .failed_saying(2, &both);
+    assert_eq!(sandbox.changes(), 1);
+    assert!(
+        sandbox
+            .text("env openai_gpt-4 1")
+            .contains("WEB_SOCKET_PORT=15001")
+    );
+}
+
+#[test]
 fn i1_two_roles_on_one_range_never_share_a_port() {
     let sandbox = Sandbox::configured("[ranges.db]\nbase = 5003\n");
     let apps = sandbox.json("allocate openai_gpt-4 1-40 --roles db");

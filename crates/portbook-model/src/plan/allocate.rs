@@ -59,6 +59,7 @@ impl Draft<'_> {
     ) -> Result<Grant, Refusal> {
         let chooser = Chooser::new(app, self.space, self.host, self.policy, self.now);
         let choice = chooser.choose(roles, pins)?;
+        refuse_shared_variables(choice.ports.keys())?;
         let explanation = explain
             .then(|| chooser.explain(roles, &choice))
             .transpose()?;
@@ -125,6 +126,7 @@ impl Draft<'_> {
                 .collect();
             let chooser = Chooser::new(&app, self.space, self.host, self.policy, self.now);
             let choice = chooser.choose(&missing, &pins)?;
+            refuse_shared_variables(allocation.ports.keys().chain(choice.ports.keys()))?;
             if explain {
                 explanation.passed_over = chooser.explain(&missing, &choice)?.passed_over;
             }
@@ -180,6 +182,21 @@ pub(super) fn wanted_roles(
         }
     }
     Ok(roles)
+}
+
+/// Refuses roles that one app cannot be told of. Who has such already keeps them.
+fn refuse_shared_variables<'a>(roles: impl Iterator<Item = &'a Role>) -> Result<(), Refusal> {
+    let mut seen: Vec<&Role> = Vec::new();
+    for other in roles {
+        if let Some(one) = seen.iter().find(|one| one.shares_variable_with(other)) {
+            return Err(Refusal::SharedVariable {
+                one: (*one).clone(),
+                other: other.clone(),
+            });
+        }
+        seen.push(other);
+    }
+    Ok(())
 }
 
 /// Ports for roles of an app, and where they came from.

@@ -66,6 +66,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Why {
     UnknownRole,
+    SharedVariable,
     PinsForSeveral,
     PinnedTwice,
     PinTaken,
@@ -87,6 +88,7 @@ impl From<&Refusal> for Why {
     fn from(refusal: &Refusal) -> Why {
         match refusal {
             Refusal::UnknownRole(_) => Why::UnknownRole,
+            Refusal::SharedVariable { .. } => Why::SharedVariable,
             Refusal::PinsForSeveral(_) => Why::PinsForSeveral,
             Refusal::PinnedTwice(_) => Why::PinnedTwice,
             Refusal::PinTaken { .. } => Why::PinTaken,

@@ -247,7 +247,7 @@ fn needs_no_more_than_it_says(
     let wanted = whole
         .owners
         .iter()
-        .filter(|(port, _)| needs.every_owner || needs.owners.contains(**port));
+        .filter(|(port, _)| needs.every_owner || needs.owners.contains(*port));
     partial
         .owners
         .extend(wanted.map(|(port, owner)| (*port, owner.clone())));
