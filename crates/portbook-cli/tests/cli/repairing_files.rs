@@ -442,3 +442,24 @@ fn a_folder_that_may_not_be_read_is_told() {
     let note = notes[0].as_str().unwrap();
     assert!(note.contains("app1/closed cannot be read"), "{note}");
 }
+
+#[test]
+fn a_port_that_was_never_the_apps_stays_and_is_told() {
+    let sandbox = Sandbox::new();
+    // No browser opens 6667: that has to move.
+    sandbox.text("allocate m 1 --ports backend=6667");
+    let said = "BACKEND_PORT=9999\nFRONTEND_PORT=8001\n";
+    let file = sandbox.write("apps/m/app1/.env", said);
+    let repair = sandbox.json("repair --apps-dir apps --yes");
+    assert_eq!(fs::read_to_string(file).unwrap(), said);
+    let notes = repair["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "{repair}");
+    let note = notes[0].as_str().unwrap();
+    for part in [
+        ".env:1:14: BACKEND_PORT is 9999",
+        "its backend is 5001",
+        "env m 1 --write",
+    ] {
+        assert!(note.contains(part), "{note}");
+    }
+}

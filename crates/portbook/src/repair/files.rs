@@ -22,6 +22,7 @@ use portbook_model::{AppKey, Port, Ports};
 use serde::Serialize;
 
 use super::stations::{Stations, Whereabouts};
+use crate::error::command_words;
 
 /// A file that says a port which its app has left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -332,13 +333,22 @@ impl WrittenPorts {
             let Ok(port) = entry.value.as_str().parse::<Port>() else {
                 continue;
             };
-            let (Some(to), Some(digits)) = (
-                files.stations.of_role(role, port),
-                entry.value.place(0..entry.value.as_str().len()),
-            ) else {
+            let Some(to) = files.stations.of_role(role, port) else {
+                // Whose mistake it is cannot be told.
+                let due = files.stations.now.get(role).filter(|due| **due != port);
+                self.notes.extend(due.map(|due| {
+                    let (place, name) = (&entry.value_place, &entry.name);
+                    let words = command_words(files.app);
+                    format!(
+                        "{place}: {name} is {port}, which {} never had, and stays: its {role} is {due} (`portbook env {words} --write FILE` writes that)",
+                        files.app
+                    )
+                }));
                 continue;
             };
-            self.note_span(&digits, port, to, files);
+            if let Some(digits) = entry.value.place(0..entry.value.as_str().len()) {
+                self.note_span(&digits, port, to, files);
+            }
         }
     }
 
