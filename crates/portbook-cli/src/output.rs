@@ -80,6 +80,7 @@ impl Output {
     /// Tells something beside the answer, on standard error.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
+            let text = on_one_line(text);
             self.complain(&format!("{NOTABLE}note:{NOTABLE:#} {text}"));
         }
     }
@@ -105,13 +106,13 @@ impl Output {
             return;
         }
         for problem in &complaint.problems {
-            self.complain(&problem.to_string());
+            self.complain(&on_one_line(&problem.to_string()));
         }
         let hint = match &complaint.hint {
-            Some(hint) => format!(" {FAINT}({hint}){FAINT:#}"),
+            Some(hint) => format!(" {FAINT}({}){FAINT:#}", on_one_line(hint)),
             None => String::new(),
         };
-        let message = &complaint.message;
+        let message = on_one_line(&complaint.message);
         self.complain(&format!("{BAD}portbook:{BAD:#} {message}{hint}"));
     }
 
@@ -178,6 +179,21 @@ fn keep_words_whole(table: &mut Table) {
 pub(crate) fn to_the_second(time: &Timestamp) -> String {
     let time = time.to_string().replace('T', " ");
     time.get(..19).unwrap_or(&time).to_owned()
+}
+
+/// A text that takes one line and moves no cursor, whatever names of others it has in it.
+pub(crate) fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_debug()),
+            false => line.push(c),
+        }
+    }
+    line.into()
 }
 
 /// So many of something: `1 app`, `2 apps`.

@@ -7,7 +7,7 @@ use portbook::{
 
 use super::{Answer, Ending};
 use crate::arguments::Check;
-use crate::output::{BAD, Complaint, FAINT, GOOD, NOTABLE, Output};
+use crate::output::{BAD, Complaint, FAINT, GOOD, NOTABLE, Output, on_one_line};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Check, service: &PortAllocationService, output: &Output) -> Ending {
@@ -105,10 +105,10 @@ pub(super) fn paragraph(conflict: &Conflict) -> String {
     };
     format!(
         "{}{style}{}{style:#} {}\n  {FAINT}{}{FAINT:#}\n",
-        place.unwrap_or_default(),
+        on_one_line(&place.unwrap_or_default()),
         conflict.kind.as_str(),
-        conflict.message,
-        conflict.hint
+        on_one_line(&conflict.message),
+        on_one_line(&conflict.hint)
     )
 }
 

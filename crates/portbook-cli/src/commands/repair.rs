@@ -10,7 +10,7 @@ use portbook::{
 use super::allocate::pins;
 use super::{Answer, Ending};
 use crate::arguments;
-use crate::output::{BAD, Complaint, FAINT, GOOD, Output, counted};
+use crate::output::{BAD, Complaint, FAINT, GOOD, Output, counted, on_one_line};
 use crate::progress::Progress;
 
 pub(crate) fn run(
@@ -111,7 +111,7 @@ fn files(files: &[FileRepair], output: &Output) -> std::io::Result<()> {
             FileChange::Rewritten => "digits changed",
         };
         table.add_row([
-            file.file.display().to_string(),
+            on_one_line(&file.file.display().to_string()).into_owned(),
             listed(&file.lines),
             how.to_owned(),
             remark(file),

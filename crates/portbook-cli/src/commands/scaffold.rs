@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Answer, Ending};
 use crate::arguments::{Global, Scaffold};
 use crate::interruption::interruption;
-use crate::output::{Output, counted};
+use crate::output::{Output, counted, on_one_line};
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Scaffold, global: &Global, output: &Output) -> Ending {
@@ -56,9 +56,11 @@ pub(crate) fn run(arguments: &Scaffold, global: &Global, output: &Output) -> End
     }
     super::allocate::table(std::slice::from_ref(&made.grant), output)?;
     let files = counted(made.files, "file");
-    output.answer(&format!("{files} in {}", made.directory.path))?;
+    let directory = on_one_line(&made.directory.path);
+    output.answer(&format!("{files} in {directory}"))?;
     for kept in &made.kept {
-        output.answer(&format!("kept {}", kept.display()))?;
+        let kept = kept.display().to_string();
+        output.answer(&format!("kept {}", on_one_line(&kept)))?;
     }
     Ok(Answer::Yes)
 }

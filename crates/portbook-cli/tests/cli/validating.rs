@@ -258,6 +258,23 @@ fn a_path_is_understood_from_where_one_stands() {
     }
 }
 
+/// Names of others end no line and move no cursor.
+#[test]
+fn a_name_with_control_characters_stays_on_its_line() {
+    let sandbox = with_two_apps();
+    let folder = "apps/openai_gpt-4/app1/new\nline\u{1b}[2J";
+    let compose = "services:\n  \"a\\nb\":\n    ports: ['5003:80']\n";
+    sandbox.write(&format!("{folder}/compose.yml"), compose);
+    let run = sandbox.run_words(["validate", "apps", "--color", "always"]);
+    let lines: Vec<&str> = run.ended(1).stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for part in [r"new\nline\u{1b}[2J/compose.yml:3", r"`a\nb`"] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+    let gone = sandbox.run_words(["validate", "no\nsuch"]);
+    gone.failed_saying(2, &[r"no\nsuch"]);
+}
+
 #[test]
 fn what_several_paths_lead_to_is_no_conflict_with_itself() {
     let sandbox = with_two_apps();
