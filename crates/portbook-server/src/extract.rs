@@ -83,6 +83,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalPayload<T>
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        refuse_encodings(request.headers())?;
         let has_kind = request.headers().contains_key(header::CONTENT_TYPE);
         let is_json = is_json(request.headers());
         let body = read(request.into_body(), app.limits.body, app.limits.upload).await?;
@@ -95,6 +96,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalPayload<T>
 }
 
 async fn read_json(request: Request, most: usize, patience: Duration) -> Result<Bytes, Problem> {
+    refuse_encodings(request.headers())?;
     if !is_json(request.headers()) {
         return Err(not_json());
     }
@@ -116,6 +118,21 @@ fn is_json(headers: &HeaderMap) -> bool {
             || (kind.to_ascii_lowercase().starts_with("application/")
                 && kind.to_ascii_lowercase().ends_with("+json"))
     })
+}
+
+/// A body that is packed would be as large as it likes once it is unpacked.
+fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "encoded",
+        Failure::Input,
+        "the body is compressed, and no server of portbook unpacks one",
+    );
+    Err(problem.with_hint("send it as it is, without Content-Encoding"))
 }
 
 fn not_json() -> Problem {
@@ -165,6 +182,12 @@ pub(crate) async fn read(body: Body, most: usize, patience: Duration) -> Result<
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Otherwise an array would do for an object, its members in the order of the code.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::bad_request(
+            "the body is a JSON array where an object is due",
+        ));
+    }
     serde_json::from_slice(body).map_err(|error| misread("the body", &error.to_string()))
 }
 

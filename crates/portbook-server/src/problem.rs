@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use portbook::{Error, Failure};
+use portbook::{Error, Failure, FileProblem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +23,10 @@ pub(crate) struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// What is wrong with a list that was sent, entry by entry; the line is one of the list's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    problems: Vec<FileProblem>,
     /// What kind of failure it is, as the command's exit status says it: `no` (1), `input` (2),
     /// `exhausted` (3), `book` (4), `other` (5).
     #[schema(value_type = String)]
@@ -45,6 +49,7 @@ impl Problem {
             code: code.to_owned(),
             detail: detail.into(),
             hint: None,
+            problems: Vec::new(),
             failure,
         }
     }
@@ -149,8 +154,13 @@ impl From<Error> for Problem {
         if status.is_server_error() {
             tracing::warn!(code = error.code(), %error, "a request failed");
         }
+        let problems = match &error {
+            Error::Entries { problems, .. } => problems.clone(),
+            _ => Vec::new(),
+        };
         Self {
             hint: error.hint(),
+            problems,
             ..Self::new(status, error.code(), error.failure(), error.to_string())
         }
     }

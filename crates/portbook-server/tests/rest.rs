@@ -433,6 +433,61 @@ fn others_are_served_beside_hostile_connections() {
 }
 
 #[test]
+fn a_body_is_an_object_as_it_stands() {
+    let server = Running::start();
+    let path = "/api/v1/allocations";
+    // The members in the order in which the code has them.
+    let array = json!(["m", 1, null, [], {}, null, null, false, true]);
+    server.post(path, &array).fails(400, "bad-request");
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let body = r#"{"model":"m","app_num":1}"#;
+    let json = format!("Content-Type: application/json\r\nContent-Length: 25\r\n\r\n{body}");
+    for (encoding, status) in [
+        ("gzip", "415"),
+        ("identity, gzip", "415"),
+        ("identity", "201"),
+    ] {
+        let answer = raw(
+            server.address(),
+            &format!("{head}Content-Encoding: {encoding}\r\n{json}"),
+        );
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_imported_says_what_is_wrong_entry_by_entry() {
+    let server = Running::start();
+    let entries = json!([
+        { "model": "m", "app_num": 1, "backend_port": 5001, "frontend_port": 8001 },
+        { "model": "m", "app_num": 0, "backend_port": 5003, "frontend_port": 8003 },
+    ]);
+    let import = json!({ "entries": entries, "apply": true });
+    let problem = server
+        .post("/api/v1/import", &import)
+        .fails(400, "bad-entries");
+    let problems = problem["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{problem}");
+    assert!(
+        problems[0]["message"].as_str().unwrap().contains('0'),
+        "{problem}"
+    );
+    assert_eq!(server.get("/api/v1/allocations").is(200), json!([]));
+}
+
+#[test]
+fn whoever_has_seen_more_than_the_book_has_is_told_to_begin_anew() {
+    let server = Running::start();
+    let app = json!({ "model": "m", "app_num": 1 });
+    server.post("/api/v1/allocations", &app).is(201);
+    let events = server.get("/api/v1/events?after=1000");
+    events.fails(410, "ahead-of-the-book");
+}
+
+#[test]
 fn a_client_that_still_sends_hears_why_its_body_is_refused() {
     let server = Running::with(|settings| {
         settings.limits.body = 1024;

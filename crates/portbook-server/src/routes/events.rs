@@ -51,7 +51,7 @@ pub(crate) struct Wanted {
         ("Last-Event-ID" = Option<u64>, Header, description = "The last revision that was seen")),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 410, description = "The revision lies too far back: read the list, and follow from now on", body = Problem),
+        (status = 410, description = "The revision lies too far back, or the book was put back: read the list, and follow from now on", body = Problem),
         crate::openapi::Question,
     )
 )]
@@ -86,13 +86,13 @@ pub(crate) async fn events(
                 Some(seen) if seen < head.0 && head.0 - seen <= MOST_MISSED => {
                     Ok((head, Some(service.changes_since(Revision(seen))?)))
                 }
-                Some(seen) if seen < head.0 => Ok((head, None)),
+                Some(seen) if seen != head.0 => Ok((head, None)),
                 _ => Ok((head, Some(Vec::new()))),
             }
         })
         .await?;
     let Some(missed) = missed else {
-        return Err(gone(at));
+        return Err(gone(at, last_seen));
     };
     let (told, stream) = mpsc::channel::<Result<Event, Infallible>>(1);
     let missed: Vec<Told> = missed.into_iter().filter_map(Told::of).collect();
@@ -112,16 +112,21 @@ pub(crate) async fn events(
         .into_response())
 }
 
-fn gone(at: Revision) -> Problem {
-    Problem::new(
-        StatusCode::GONE,
-        "too-far-behind",
-        Failure::No,
-        format!(
-            "the book is at revision {at}, and what happened since then is too much to be told"
+fn gone(at: Revision, last_seen: Option<u64>) -> Problem {
+    let (code, detail) = match last_seen {
+        Some(seen) if seen > at.0 => (
+            "ahead-of-the-book",
+            format!("the book is at revision {at}, and was put back if it ever was at {seen}"),
         ),
-    )
-    .with_hint("read the list of allocations, and follow the events from now on")
+        _ => (
+            "too-far-behind",
+            format!(
+                "the book is at revision {at}, and what happened since then is too much to be told"
+            ),
+        ),
+    };
+    Problem::new(StatusCode::GONE, code, Failure::No, detail)
+        .with_hint("read the list of allocations, and follow the events from now on")
 }
 
 /// Tells a reader what it missed and then what happens, for as long as it takes it in.
