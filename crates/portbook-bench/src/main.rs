@@ -16,6 +16,7 @@ mod fairness;
 mod full_book;
 mod harness;
 mod http;
+mod peers;
 mod process;
 mod scaffold;
 mod server;
@@ -40,6 +41,9 @@ const BENCHMARKS: [(&str, Run); 9] = [
     ("server", server::run),
 ];
 
+/// What has to be asked for by name, since it wants programs that `scripts/test-servers` installs.
+const BY_NAME: [(&str, Run); 1] = [("peers", peers::run)];
+
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     if wanted == fairness::WORKER {
@@ -47,11 +51,18 @@ fn main() -> ExitCode {
     }
     let chosen: Vec<_> = BENCHMARKS
         .iter()
-        .filter(|(name, _)| wanted == "all" || wanted == *name)
+        .filter(|_| wanted == "all")
+        .chain(
+            BENCHMARKS
+                .iter()
+                .chain(&BY_NAME)
+                .filter(|(name, _)| wanted == *name),
+        )
         .collect();
     if chosen.is_empty() {
         let names = BENCHMARKS.map(|(name, _)| name).join("|");
-        eprintln!("usage: portbook-bench all|{names}");
+        let by_name = BY_NAME.map(|(name, _)| name).join("|");
+        eprintln!("usage: portbook-bench all|{names}|{by_name}");
         return ExitCode::from(2);
     }
     let (mut kept, mut failed) = (true, false);
