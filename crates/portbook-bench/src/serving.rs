@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::harness::{Failure, HostCheck};
 use crate::process::program;
@@ -10,6 +10,8 @@ use crate::process::program;
 /// A server, which ends with this value.
 pub struct Serving {
     child: Child,
+    /// Kept open, since it may have more to say.
+    _answers: Option<BufReader<ChildStdout>>,
     /// Where it listens.
     pub url: String,
 }
@@ -46,15 +48,20 @@ impl Serving {
             .spawn()
             .map_err(|error| format!("{:?} cannot be started: {error}", command.get_program()))?;
         let mut line = String::new();
-        if let Some(answers) = child.stdout.take() {
-            BufReader::new(answers).read_line(&mut line)?;
+        let mut answers = child.stdout.take().map(BufReader::new);
+        if let Some(answers) = &mut answers {
+            answers.read_line(&mut line)?;
         }
         let url = line
             .split_whitespace()
             .last()
             .unwrap_or_default()
             .to_owned();
-        Ok(Self { child, url })
+        Ok(Self {
+            child,
+            _answers: answers,
+            url,
+        })
     }
 
     /// The memory that it has in use, in MiB.
