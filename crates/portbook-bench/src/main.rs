@@ -11,6 +11,7 @@
 //! Exit status: 0 every bound was kept, 1 one was missed, 3 something failed.
 
 mod cluster;
+mod database;
 mod durable;
 mod fairness;
 mod full_book;
@@ -29,12 +30,13 @@ use harness::{Benchmark, Outcome};
 
 type Run = fn() -> Outcome;
 
-const BENCHMARKS: [(&str, Run); 9] = [
+const BENCHMARKS: [(&str, Run); 10] = [
     ("durable", durable::one_caller),
     ("shared", durable::sixty_four_callers),
     ("full-book", full_book::run),
     ("process", process::run),
     ("fairness", fairness::run),
+    ("postgres", database::run),
     ("etcd", cluster::run),
     ("scaffold", scaffold::run),
     ("validate", validate::run),
