@@ -193,7 +193,7 @@ impl Writing<'_, '_> {
             CopyError::Writing(error) => TemplateError::io("written", &place)(error),
             CopyError::Stopped(error) => error,
         })?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+        file.set_permissions(Permissions::from_mode(mode))
             .map_err(TemplateError::io("written", &place))
     }
 }
