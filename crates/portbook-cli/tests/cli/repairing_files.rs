@@ -463,3 +463,22 @@ fn a_port_that_was_never_the_apps_stays_and_is_told() {
         assert!(note.contains(part), "{note}");
     }
 }
+
+/// Digits of which some come from elsewhere are not replaced, and not passed over in silence.
+#[test]
+fn a_port_that_is_put_together_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.text("allocate m 1");
+    let said = "FRONTEND_PORT=\"80${X:-01}\"\n";
+    let file = sandbox.write("apps/m/app1/.env", said);
+    let repair = sandbox.json("repair --move m 1 --ports frontend=8005 --apps-dir apps --yes");
+    assert_eq!(fs::read_to_string(file).unwrap(), said);
+    let note = repair["notes"][0].as_str().unwrap();
+    for part in [
+        ".env:1:",
+        "FRONTEND_PORT is put together to 8001",
+        "write 8005",
+    ] {
+        assert!(note.contains(part), "{note}");
+    }
+}

@@ -181,7 +181,7 @@ fn what_no_browser_opens_is_told() {
     let compose = "services: {backend: {ports: ['6665:1', '6667:6667/udp']}}\n";
     sandbox.write("m/app1/compose.yaml", compose);
     let found = findings(&sandbox, "validate m", 1);
-    assert_eq!(kinds(&found), ["browser-blocked", "compose-mismatch"]);
+    assert_eq!(kinds(&found), ["browser-blocked", "compose-unallocated"]);
     assert_eq!(found[0]["port"], 6665);
 }
 
@@ -256,6 +256,25 @@ fn a_path_is_understood_from_where_one_stands() {
             .args(line.split(' '));
         Run::of(command).done();
     }
+}
+
+/// The service's name says what one of its ports is for, and not what the others are.
+#[test]
+fn a_service_may_publish_further_ports_of_its_app() {
+    let sandbox = with_two_apps();
+    let compose = |ports: &str| format!("services:\n  backend:\n    ports: [{ports}]\n");
+    let file = "apps/openai_gpt-4/app1/compose.yaml";
+    sandbox.write(file, compose("'5001:80', '8001:81'"));
+    assert_eq!(findings(&sandbox, "validate apps", 0), [] as [Value; 0]);
+    // To write 5001 twice would be no remedy.
+    sandbox.write(file, compose("'5001:80', '9443:81'"));
+    let found = findings(&sandbox, "validate apps", 1);
+    assert_eq!(kinds(&found), ["compose-unallocated"]);
+    // Where nothing says it, its name does.
+    sandbox.write(file, compose("'8001:80'"));
+    let found = findings(&sandbox, "validate apps", 1);
+    assert_eq!(kinds(&found), ["compose-mismatch"]);
+    assert_eq!(found[0]["hint"], "write 5001");
 }
 
 /// Names of others end no line and move no cursor.

@@ -346,8 +346,12 @@ impl WrittenPorts {
                 }));
                 continue;
             };
-            if let Some(digits) = entry.value.place(0..entry.value.as_str().len()) {
-                self.note_span(&digits, port, to, files);
+            match entry.value.place(0..entry.value.as_str().len()) {
+                Some(digits) => self.note_span(&digits, port, to, files),
+                None => self.notes.push(format!(
+                    "{}: {} is put together to {port}, which {} has left, and stays: write {to} there",
+                    entry.value_place, entry.name, files.app
+                )),
             }
         }
     }

@@ -121,9 +121,15 @@ impl<'b> Book<'b> {
         let mut names = port.wording.uses.iter().map(|used| used.name.as_str());
         let by_variable = names.find_map(|name| self.role_of_variable(name, app));
         by_variable.or_else(|| {
-            let roles = app.into_iter().flat_map(|app| app.ports.keys());
-            let mut roles = roles.filter(|role| role.as_str() == service.name);
-            roles.next().cloned()
+            let mut held = app?.ports.iter();
+            let (role, due) = held.find(|(role, _)| role.as_str() == service.name)?;
+            let says_it = |entry: &PublishedPort| {
+                let stretch = entry.published.stretch();
+                stretch.is_some_and(|stretch| stretch.ports().any(|port| port == *due))
+            };
+            // Beside the entry that says the role's port, another is for something else.
+            let is_another = !says_it(port) && service.ports.iter().any(says_it);
+            (!is_another).then(|| role.clone())
         })
     }
 
