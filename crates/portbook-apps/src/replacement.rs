@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// What a new file may be used for, as far as the umask lets.
 const NEW: u32 = 0o666;
 const PERMISSIONS: u32 = 0o7777;
@@ -67,15 +69,18 @@ fn target(path: &Path) -> io::Result<(PathBuf, Option<Metadata>)> {
     }
 }
 
-/// An error without the name of the temporary file, which the one who reads it never chose.
+/// An error without the name of the temporary file, which the one who reads it never chose: in the words that
+/// the system has for it wherever else it happens.
 pub(crate) fn without_temporary_name(error: io::Error) -> io::Error {
-    use ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    match error.kind() {
-        NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull => {
-            error.kind().into()
-        }
-        _ => error,
-    }
+    let errno = match error.kind() {
+        ErrorKind::NotFound => Errno::NOENT,
+        ErrorKind::PermissionDenied => Errno::ACCESS,
+        ErrorKind::QuotaExceeded => Errno::DQUOT,
+        ErrorKind::ReadOnlyFilesystem => Errno::ROFS,
+        ErrorKind::StorageFull => Errno::NOSPC,
+        _ => return error,
+    };
+    errno.into()
 }
 
 fn keep_owner(new: &File, old: &Metadata) -> io::Result<()> {
