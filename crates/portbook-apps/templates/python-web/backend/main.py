@@ -65,7 +65,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main():
     server = ThreadingHTTPServer((settings.HOST, settings.BACKEND_PORT), Handler)
-    print(f"backend of {settings.PROJECT_NAME} on port {settings.BACKEND_PORT}", flush=True)
+    # In one piece: the two servers share a terminal, and Python may be told to keep nothing back.
+    print(f"backend of {settings.PROJECT_NAME} on port {settings.BACKEND_PORT}\n", end="", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -32,7 +32,8 @@ class Handler(SimpleHTTPRequestHandler):
 def main():
     handler = partial(Handler, directory=str(PUBLIC))
     server = ThreadingHTTPServer((settings.HOST, settings.FRONTEND_PORT), handler)
-    print(f"frontend of {settings.PROJECT_NAME} on port {settings.FRONTEND_PORT}", flush=True)
+    # In one piece: the two servers share a terminal, and Python may be told to keep nothing back.
+    print(f"frontend of {settings.PROJECT_NAME} on port {settings.FRONTEND_PORT}\n", end="", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
